@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything comes from Debian's packages; scripts/deps.sh names them. Nothing
+# is downloaded while configuring.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(absl CONFIG REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(CURL REQUIRED)
+find_package(LibArchive REQUIRED)
+find_package(CLI11 CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(yaml-cpp CONFIG REQUIRED)
+pkg_check_modules(NL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
+find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
+if(SERAI_BUILD_TESTS OR NOT DEFINED SERAI_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+# The part of abseil that lib/base and the shim use, by library name and not by
+# path: the linker then takes the archive for a static program and the shared
+# library for the others.
+pkg_check_modules(SERAI_ABSL REQUIRED absl_status absl_statusor absl_strings
+                  absl_cleanup absl_span absl_time)
+add_library(serai_absl_base INTERFACE)
+target_link_libraries(serai_absl_base INTERFACE ${SERAI_ABSL_LIBRARIES})

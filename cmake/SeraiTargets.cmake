@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+include(GoogleTest)
+
+# serai_library(NAME SOURCES… [PUBLIC libs…] [PRIVATE libs…])
+# A room's static library: our warnings, honest links.
+function(serai_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name}
+    PUBLIC serai_options ${ARG_PUBLIC}
+    PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# serai_test(NAME SOURCES… LIBS… [LABELS…] [TIMEOUT seconds])
+# One test binary; each TEST in it becomes a ctest test. Labels: unit (default)
+# or integration.
+function(serai_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS;LABELS;ENVIRONMENT" ${ARGN})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE serai_options serai_test_support
+                                        ${ARG_LIBS} GTest::gmock GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+               ENVIRONMENT "SERAI_BUILD_DIR=${CMAKE_BINARY_DIR};${ARG_ENVIRONMENT}")
+endfunction()
+
+# serai_fuzzer(NAME SOURCES… LIBS…): a libFuzzer target when fuzzers are built.
+function(serai_fuzzer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  if(SERAI_BUILD_FUZZERS)
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE serai_options ${ARG_LIBS})
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set_target_properties(${name} PROPERTIES
+      RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
+  endif()
+endfunction()

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <memory>
+
+namespace serai {
+namespace {
+
+constexpr size_t kReadChunk = 16 * 1024;
+
+struct DirCloser {
+  void operator()(DIR* dir) const { ::closedir(dir); }
+};
+using UniqueDir = std::unique_ptr<DIR, DirCloser>;
+
+absl::StatusOr<std::vector<std::string>> NamesIn(UniqueDir dir,
+                                                 const std::string& path) {
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(dir.get());
+    if (entry == nullptr) break;
+    const absl::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) return ErrnoStatus(errno, absl::StrCat("readdir ", path));
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// Removes what `name` in `dir_fd` is, on device `dev` only. `path` is for
+// messages.
+absl::Status RemoveAt(int dir_fd, const std::string& name,
+                      const std::string& path, dev_t dev) {
+  if (::unlinkat(dir_fd, name.c_str(), 0) == 0 || errno == ENOENT) {
+    return absl::OkStatus();
+  }
+  if (errno != EISDIR && errno != EPERM) {
+    return ErrnoStatus(errno, absl::StrCat("unlink ", path));
+  }
+  UniqueFd fd(::openat(dir_fd, name.c_str(),
+                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("open ", path));
+  struct stat st = {};
+  if (::fstat(fd.get(), &st) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("stat ", path));
+  }
+  if (st.st_dev != dev) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("remove ", path, ": something is mounted there"));
+  }
+  UniqueDir dir(::fdopendir(fd.get()));
+  if (dir == nullptr) {
+    return ErrnoStatus(errno, absl::StrCat("opendir ", path));
+  }
+  const int inner_fd = fd.release();
+  // Names first: entries must not be removed under a running readdir.
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const absl::string_view entry_name = entry->d_name;
+    if (entry_name != "." && entry_name != "..") names.emplace_back(entry_name);
+  }
+  for (const std::string& entry_name : names) {
+    RETURN_IF_ERROR(
+        RemoveAt(inner_fd, entry_name, JoinPath(path, entry_name), dev));
+  }
+  if (::unlinkat(dir_fd, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
+    return ErrnoStatus(errno, absl::StrCat("rmdir ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteSynced(int fd, absl::string_view data, mode_t mode,
+                         const std::string& path) {
+  RETURN_IF_ERROR(WriteAll(fd, data), "write ", path);
+  if (::fchmod(fd, mode) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("chmod ", path));
+  }
+  if (::fsync(fd) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("fsync ", path));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> OpenFile(const std::string& path, int flags,
+                                  mode_t mode) {
+  UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC, mode));
+  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("open ", path));
+  return fd;
+}
+
+absl::StatusOr<std::string> ReadAll(int fd, size_t max_bytes) {
+  std::string data;
+  std::array<char, kReadChunk> chunk;
+  for (;;) {
+    const ssize_t n = ::read(fd, chunk.data(), chunk.size());
+    if (n == 0) return data;
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return ErrnoStatus(errno, "read");
+    }
+    if (data.size() + static_cast<size_t>(n) > max_bytes) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("longer than ", max_bytes, " bytes"));
+    }
+    data.append(chunk.data(), static_cast<size_t>(n));
+  }
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path,
+                                     size_t max_bytes) {
+  ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(path, O_RDONLY));
+  ASSIGN_OR_RETURN(std::string data, ReadAll(fd.get(), max_bytes), "reading ",
+                   path);
+  return data;
+}
+
+absl::Status WriteAll(int fd, absl::string_view data) {
+  while (!data.empty()) {
+    const ssize_t n = ::write(fd, data.data(), data.size());
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return ErrnoStatus(errno, "write");
+    }
+    data.remove_prefix(static_cast<size_t>(n));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteFileAtomic(const std::string& path, absl::string_view data,
+                             mode_t mode) {
+  std::string temporary = path + ".tmp.XXXXXX";
+  UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("create ", path));
+  absl::Status status = WriteSynced(fd.get(), data, mode, path);
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    status = ErrnoStatus(errno, absl::StrCat("rename to ", path));
+  }
+  if (!status.ok()) ::unlink(temporary.c_str());
+  return status;
+}
+
+absl::Status WriteControlFile(const std::string& path, absl::string_view data) {
+  ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(path, O_WRONLY));
+  const ssize_t n = ::write(fd.get(), data.data(), data.size());
+  if (n < 0 || static_cast<size_t>(n) != data.size()) {
+    return ErrnoStatus(n < 0 ? errno : EIO,
+                       absl::StrCat("write \"", data, "\" to ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeDirs(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0) return absl::OkStatus();
+  if (errno == EEXIST) {
+    struct stat st = {};
+    if (::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
+      return absl::OkStatus();
+    }
+    return ErrnoStatus(ENOTDIR, absl::StrCat("mkdir ", path));
+  }
+  const size_t slash = path.find_last_of('/');
+  if (errno != ENOENT || slash == std::string::npos || slash == 0) {
+    return ErrnoStatus(errno, absl::StrCat("mkdir ", path));
+  }
+  RETURN_IF_ERROR(MakeDirs(path.substr(0, slash), mode));
+  if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
+    return ErrnoStatus(errno, absl::StrCat("mkdir ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RemovePath(const std::string& path) {
+  if (::remove(path.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoStatus(errno, absl::StrCat("remove ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RemoveTree(const std::string& path) {
+  struct stat st = {};
+  if (::lstat(path.c_str(), &st) != 0) {
+    if (errno == ENOENT) return absl::OkStatus();
+    return ErrnoStatus(errno, absl::StrCat("stat ", path));
+  }
+  return RemoveAt(AT_FDCWD, path, path, st.st_dev);
+}
+
+absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) {
+  UniqueDir dir(::opendir(path.c_str()));
+  if (dir == nullptr) {
+    return ErrnoStatus(errno, absl::StrCat("opendir ", path));
+  }
+  return NamesIn(std::move(dir), path);
+}
+
+bool PathExists(const std::string& path) {
+  struct stat st = {};
+  return ::lstat(path.c_str(), &st) == 0;
+}
+
+std::string JoinPath(absl::string_view dir, absl::string_view name) {
+  while (!dir.empty() && dir.back() == '/') dir.remove_suffix(1);
+  while (!name.empty() && name.front() == '/') name.remove_prefix(1);
+  return absl::StrCat(dir, "/", name);
+}
+
+}  // namespace serai

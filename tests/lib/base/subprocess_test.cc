@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/subprocess.h"
+
+#include <string>
+
+#include "absl/time/clock.h"
+#include "tests/support/status_matchers.h"
+
+namespace serai {
+namespace {
+
+using ::serai::testing::HasStatus;
+
+SubprocessSpec Shell(std::string script) {
+  SubprocessSpec spec;
+  spec.program = "/bin/sh";
+  spec.args = {"-c", std::move(script)};
+  spec.env = {"PATH=/usr/bin:/bin"};
+  return spec;
+}
+
+TEST(SubprocessTest, GivesInputAndTakesBothOutputsAndTheExitCode) {
+  SubprocessSpec spec = Shell("cat; echo problem >&2; exit 3");
+  spec.input = std::string(300000, 'i');
+  ASSERT_OK_AND_ASSIGN(const SubprocessResult result, RunSubprocess(spec));
+  EXPECT_EQ(result.output, spec.input);
+  EXPECT_EQ(result.error_output, "problem\n");
+  EXPECT_EQ(result.exit_code, 3);
+}
+
+TEST(SubprocessTest, EndBySignalIsAnExitCodeAbove128) {
+  ASSERT_OK_AND_ASSIGN(const auto result,
+                       RunSubprocess(Shell("kill -TERM $$")));
+  EXPECT_EQ(result.exit_code, 128 + 15);
+}
+
+TEST(SubprocessTest, OneThatHangsIsKilledWithItsChildren) {
+  SubprocessSpec spec = Shell("sleep 1000 & sleep 1000");
+  spec.timeout = absl::Milliseconds(100);
+  const absl::Time start = absl::Now();
+  EXPECT_THAT(RunSubprocess(spec),
+              HasStatus(absl::StatusCode::kDeadlineExceeded, "/bin/sh"));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+}
+
+TEST(SubprocessTest, ADescendantThatKeepsStdoutOpenDoesNotHoldTheCall) {
+  const absl::Time start = absl::Now();
+  ASSERT_OK_AND_ASSIGN(const auto result,
+                       RunSubprocess(Shell("sleep 5 & echo done")));
+  EXPECT_EQ(result.output, "done\n");
+  EXPECT_LT(absl::Now() - start, absl::Seconds(4));
+}
+
+TEST(SubprocessTest, OneThatFloodsIsKilled) {
+  SubprocessSpec spec = Shell("while :; do echo flood; done");
+  spec.max_output = 10000;
+  EXPECT_THAT(RunSubprocess(spec),
+              HasStatus(absl::StatusCode::kResourceExhausted, "printed more"));
+}
+
+TEST(SubprocessTest, AMissingProgramIsNotFoundAndNamed) {
+  SubprocessSpec spec;
+  spec.program = "/nonexistent/plugin";
+  EXPECT_THAT(RunSubprocess(spec),
+              HasStatus(absl::StatusCode::kNotFound, "/nonexistent/plugin"));
+}
+
+}  // namespace
+}  // namespace serai

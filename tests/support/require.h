@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a test needs of its machine. SERAI_NEED("root") (or "kvm", "net") skips
+// the test with the reason where the machine lacks it, and fails it where the
+// environment variable SERAI_REQUIRE (comma separated) names it, as CI does.
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "gtest/gtest.h"
+
+namespace serai::testing {
+
+// Why `need` is not met here; nullopt when it is.
+// root: effective uid 0. kvm: /dev/kvm opens. net: root, /dev/net/tun opens and
+// the CNI plugins are installed.
+std::optional<std::string> Lacks(absl::string_view need);
+
+// Whether SERAI_REQUIRE names `need`.
+bool Required(absl::string_view need);
+
+// The build tree (SERAI_BUILD_DIR): programs are in its bin/, guests in its
+// guests/.
+std::string BuildDir();
+
+}  // namespace serai::testing
+
+#define SERAI_NEED(need)                                                   \
+  do {                                                                     \
+    if (const auto reason = ::serai::testing::Lacks(need); reason) {       \
+      if (::serai::testing::Required(need)) {                              \
+        FAIL() << "SERAI_REQUIRE names " << (need) << ", but " << *reason; \
+      }                                                                    \
+      GTEST_SKIP() << "needs " << (need) << ": " << *reason;               \
+    }                                                                      \
+  } while (false)
