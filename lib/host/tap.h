@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The guest's side of a pod's network: a persistent tap in the pod's network
+// namespace, to which everything that arrives at the pod's interface is
+// redirected, and back (tc ingress, u32 match-all, mirred). The guest takes
+// over the interface's hardware address; the interface keeps its addresses,
+// which nobody uses, for the CNI plugins that look there. Any thread.
+
+#include <string>
+
+#include "lib/base/status.h"
+
+namespace serai::host {
+
+struct TapSpec {
+  std::string interface = "eth0";  // the interface the guest takes over
+  std::string tap = "serai0";      // name of the tap to make
+};
+
+// What the guest is to be told of its interface.
+struct Tap {
+  std::string mac;  // the interface's, "aa:bb:cc:dd:ee:ff"
+  int mtu = 0;      // the interface's and the tap's, bytes
+};
+
+// Makes and wires the tap in the namespace that `netns_fd` refers to and brings
+// both ends up. Open it with IFF_TAP | IFF_NO_PI. A reader sees whole frames of
+// at most mtu + 14 bytes with valid checksums. On failure nothing stays.
+// NOT_FOUND when there is no such interface, ALREADY_EXISTS when there is a
+// link of the tap's name, INVALID_ARGUMENT for a bad name or an interface that
+// is not Ethernet.
+absl::StatusOr<Tap> CreateTap(int netns_fd, const TapSpec& spec);
+
+// Removes the tap and the redirection to it. What is not there is success. An
+// ingress qdisc without filters stays on the interface.
+absl::Status RemoveTap(int netns_fd, const TapSpec& spec);
+
+}  // namespace serai::host
