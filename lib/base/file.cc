@@ -79,13 +79,13 @@ absl::Status RemoveAt(int dir_fd, const std::string& name,
   return absl::OkStatus();
 }
 
-absl::Status WriteSynced(int fd, absl::string_view data, mode_t mode,
-                         const std::string& path) {
+absl::Status WriteWhole(int fd, absl::string_view data, mode_t mode,
+                        Durability durability, const std::string& path) {
   RETURN_IF_ERROR(WriteAll(fd, data), "write ", path);
   if (::fchmod(fd, mode) != 0) {
     return ErrnoStatus(errno, absl::StrCat("chmod ", path));
   }
-  if (::fsync(fd) != 0) {
+  if (durability == Durability::kMachine && ::fsync(fd) != 0) {
     return ErrnoStatus(errno, absl::StrCat("fsync ", path));
   }
   return absl::OkStatus();
@@ -139,11 +139,11 @@ absl::Status WriteAll(int fd, absl::string_view data) {
 }
 
 absl::Status WriteFileAtomic(const std::string& path, absl::string_view data,
-                             mode_t mode) {
+                             mode_t mode, Durability durability) {
   std::string temporary = path + ".tmp.XXXXXX";
   UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("create ", path));
-  absl::Status status = WriteSynced(fd.get(), data, mode, path);
+  absl::Status status = WriteWhole(fd.get(), data, mode, durability, path);
   if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
     status = ErrnoStatus(errno, absl::StrCat("rename to ", path));
   }

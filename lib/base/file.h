@@ -30,11 +30,17 @@ absl::StatusOr<std::string> ReadAll(int fd, size_t max_bytes);
 // Writes all of `data` to `fd`, going on after EINTR and short writes.
 absl::Status WriteAll(int fd, absl::string_view data);
 
-// Replaces `path` as one step: a temporary file beside it is written, synced
-// and renamed over it. A reader, or a restart after a crash, sees the old or
-// the new content, never a part. The temporary is removed on failure.
+// What a written file survives: a crash of this process, or one of the machine
+// as well, for the price of waiting for the disk.
+enum class Durability { kProcess, kMachine };
+
+// Replaces `path` as one step: a temporary file beside it is written (and
+// synced, for kMachine) and renamed over it. A reader, or a restart after a
+// crash, sees the old or the new content, never a part. The temporary is
+// removed on failure.
 absl::Status WriteFileAtomic(const std::string& path, absl::string_view data,
-                             mode_t mode = 0600);
+                             mode_t mode = 0600,
+                             Durability durability = Durability::kMachine);
 
 // Writes to an existing file in one write(2), as cgroup, proc and sysctl files
 // want it.
