@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The node's images: an OCI layout, and beside it each image's root file system
+// unpacked once, so that all pods of an image map the same file.
+//
+//   <root>/images/                 layout; index.json is the list of names
+//   <root>/unpacked/<config hex>/  files, directories and symbolic links only
+//
+// The commit point of an arrival is the write of index.json, after the blobs
+// and the unpacked tree are complete. What a crash leaves before it is removed
+// by the next Open().
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "cri/image/image.h"
+#include "lib/base/status.h"
+#include "lib/oci/layout.h"
+#include "lib/oci/reference.h"
+
+namespace serai::cri {
+
+struct ImageFsUsage {
+  std::string mountpoint;    // the store's root directory
+  uint64_t used_bytes = 0;   // on disk: blobs and unpacked trees
+  uint64_t used_inodes = 0;  // files, directories and links
+};
+
+// Any method from any thread.
+class ImageStore {
+ public:
+  // While one lives, no blob is collected: take it before the first
+  // layout().HasBlob() of a pull and keep it until Put() has returned. Must not
+  // outlive the store.
+  class Lease {
+   public:
+    Lease(Lease&& other) noexcept : store_(other.store_) {
+      other.store_ = nullptr;
+    }
+    Lease& operator=(Lease&&) = delete;
+    ~Lease();
+
+   private:
+    friend class ImageStore;
+    explicit Lease(ImageStore* store) : store_(store) {}
+    ImageStore* store_;
+  };
+
+  // Makes the directories where they are missing; removes leftovers of a crash,
+  // forgets names whose blobs are gone, unpacks again what is not unpacked.
+  // One process at a time: FAILED_PRECONDITION when another holds the store.
+  static absl::StatusOr<std::unique_ptr<ImageStore>> Open(
+      const std::string& root);
+  ~ImageStore();
+  ImageStore(const ImageStore&) = delete;
+  ImageStore& operator=(const ImageStore&) = delete;
+
+  // Where a pull puts its blobs.
+  const oci::Layout& layout() const { return layout_; }
+  Lease AcquireLease();
+
+  // `name` is a reference, a "repository@digest", an image id with or without
+  // "sha256:", or an unambiguous beginning of one (4 digits at least).
+  // NOT_FOUND; INVALID_ARGUMENT for what is none of these or is ambiguous.
+  absl::StatusOr<Image> Resolve(absl::string_view name) const;
+  // By id.
+  std::vector<Image> List() const;
+
+  // Records what a pull of `reference` brought: `manifest` with its config and
+  // layers are in layout() already. `resolved` is what the registry says the
+  // reference is (the index's digest, or the manifest's): it becomes the
+  // image's repo digest. Unpacks the layers, verified against their diff ids;
+  // on error nothing is recorded. A tag that named another image moves.
+  absl::StatusOr<Image> Put(const oci::Reference& reference,
+                            const oci::Descriptor& manifest,
+                            const oci::Digest& resolved);
+
+  // Takes in the images of an archive (lib/oci/archive.h), under the names that
+  // stand in it, or the only image under `name`. Nothing stays on failure.
+  absl::StatusOr<std::vector<Image>> Import(
+      int fd, const std::optional<oci::Reference>& name);
+
+  // By tag: that name alone, and the image with it when it was its last tag
+  // from that repository. By id or digest: the image and all its names. An
+  // unknown name is success. What nothing needs any more leaves the disk now,
+  // or when the last lease ends.
+  absl::Status Remove(absl::string_view name);
+
+  absl::StatusOr<ImageFsUsage> Usage() const;
+
+ private:
+  struct State;
+  ImageStore(std::string root, oci::Layout layout);
+
+  std::string root_;
+  oci::Layout layout_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace serai::cri
