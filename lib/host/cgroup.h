@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "lib/base/status.h"
 #include "lib/base/unique_fd.h"
 
@@ -55,8 +56,8 @@ struct CgroupLimits {
   std::optional<int64_t> memory_bytes;
   std::optional<int64_t> cpu_quota_us;    // per period
   std::optional<uint64_t> cpu_period_us;  // default 100,000
-  // v1's cpu.shares, 2…262144, as the CRI gives it; v2 gets the weight
-  // 1 + (shares - 2) * 9999 / 262142.
+  // v1's cpu.shares, as the CRI gives it, brought into 2…262144; v2 gets the
+  // weight 1 + (shares - 2) * 9999 / 262142.
   std::optional<uint64_t> cpu_shares;
   std::string cpuset_cpus;  // "0-2,7"; empty: left as it is
   std::string cpuset_mems;
@@ -80,8 +81,9 @@ struct CgroupUsage {
 
 class Cgroup {
  public:
-  // Makes the cgroup and the parents that are missing, and on v2 turns on, for
-  // its parents' children, the controllers we use. One that is there is used
+  // Makes the cgroup and the parents that are missing, and on v2 turns on, in
+  // its ancestors, the controllers we use; one that can't be turned on is an
+  // error no sooner than SetLimits() needs it. A cgroup that is there is used
   // as it is. On failure what this call made is removed again.
   // INVALID_ARGUMENT for a path that is not absolute, is "/" or has "." or
   // ".." parts: the root group is the machine's.
@@ -145,6 +147,12 @@ class Cgroup {
   std::string path_;
   std::vector<std::string> made_;
 };
+
+// The path of a systemd slice by its name, which is what the CRI's
+// cgroup_parent holds under systemd's cgroup driver: "a-b.slice" is
+// "/a.slice/a-b.slice", "-.slice" is "/". INVALID_ARGUMENT when it is no
+// slice's name.
+absl::StatusOr<std::string> SlicePath(absl::string_view slice);
 
 // Removes directories that made() listed, children first, as long as they are
 // empty: one that is gone, or that others use, is left without an error.

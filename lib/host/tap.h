@@ -33,7 +33,8 @@ struct Tap {
 absl::StatusOr<Tap> CreateTap(int netns_fd, const TapSpec& spec);
 
 // Removes the tap and the redirection to it. What is not there is success. An
-// ingress qdisc without filters stays on the interface.
+// ingress qdisc without filters stays on the interface. FAILED_PRECONDITION
+// when the link of the tap's name is no tap.
 absl::Status RemoveTap(int netns_fd, const TapSpec& spec);
 
 }  // namespace serai::host
