@@ -40,7 +40,9 @@ absl::StatusOr<std::string> EncodeFrame(uint32_t stream, FrameType type,
 class FrameDecoder {
  public:
   // Takes in what was read.
-  void Append(absl::string_view bytes) { buffer_.append(bytes); }
+  void Append(absl::string_view bytes) {
+    buffer_.append(bytes.data(), bytes.size());
+  }
 
   // Moves the next complete frame to `frame` and returns true; false when more
   // bytes are needed. INVALID_ARGUMENT when what is there is no frame; nothing

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/ttrpc/client.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "lib/ttrpc/envelope.h"
+
+namespace serai::ttrpc {
+namespace {
+
+// A server that does not read for this long is as good as gone: its buffer is
+// full and a caller must not hang on it.
+constexpr timeval kSendTimeout = {10, 0};
+
+absl::Status SendAll(int socket, absl::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      return absl::UnavailableError(
+          absl::StrCat("sending to the server: ", std::strerror(errno)));
+    }
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(
+    absl::string_view address) {
+  const absl::string_view path = absl::StripPrefix(address, "unix://");
+  sockaddr_un name = {};
+  name.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(name.sun_path)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", address, "\" is no path of a unix socket"));
+  }
+  std::memcpy(name.sun_path, path.data(), path.size());
+  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return ErrnoStatus(errno, "socket");
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout,
+               sizeof(kSendTimeout));
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name),
+                sizeof(name)) != 0) {
+    const int error = errno;
+    const std::string what = absl::StrCat("connecting to ", path);
+    if (error == ENOENT || error == ECONNREFUSED || error == EAGAIN) {
+      return absl::UnavailableError(
+          absl::StrCat(what, ": ", std::strerror(error)));
+    }
+    return ErrnoStatus(error, what);
+  }
+  return std::unique_ptr<Client>(new Client(std::move(socket)));
+}
+
+Client::Client(UniqueFd socket)
+    : socket_(std::move(socket)), reader_([this] { ReadAnswers(); }) {}
+
+Client::~Client() {
+  // The reader sees the end of the connection and fails what is pending.
+  ::shutdown(socket_.get(), SHUT_RDWR);
+  reader_.join();
+}
+
+absl::StatusOr<std::string> Client::Call(absl::string_view service,
+                                         absl::string_view method,
+                                         absl::string_view request,
+                                         absl::Time deadline) {
+  // Shared with the callback, which may come after this has given up waiting.
+  struct Outcome {
+    absl::Mutex mutex;
+    std::optional<absl::StatusOr<std::string>> value ABSL_GUARDED_BY(mutex);
+  };
+  auto outcome = std::make_shared<Outcome>();
+  Callback done = [outcome](absl::StatusOr<std::string> value) {
+    const absl::MutexLock lock(&outcome->mutex);
+    outcome->value = std::move(value);
+  };
+  const uint32_t stream = Register(done);
+  if (stream == 0) return absl::UnavailableError("the connection is broken");
+  const absl::Status sent =
+      Send(stream, service, method, request, deadline - absl::Now());
+  if (!sent.ok()) {
+    const absl::MutexLock lock(&mutex_);
+    pending_.erase(stream);
+    return sent;
+  }
+  {
+    const absl::MutexLock lock(&outcome->mutex);
+    const auto has_value = [](std::optional<absl::StatusOr<std::string>>* v) {
+      return v->has_value();
+    };
+    if (outcome->mutex.AwaitWithDeadline(
+            absl::Condition(+has_value, &outcome->value), deadline)) {
+      return *std::move(outcome->value);
+    }
+  }
+  {
+    const absl::MutexLock lock(&mutex_);
+    pending_.erase(stream);
+  }
+  return absl::DeadlineExceededError(
+      absl::StrCat(method, ": no answer in time"));
+}
+
+void Client::CallAsync(absl::string_view service, absl::string_view method,
+                       absl::string_view request, Callback done) {
+  const uint32_t stream = Register(done);
+  if (stream == 0) {
+    done(absl::UnavailableError("the connection is broken"));
+    return;
+  }
+  const absl::Status sent =
+      Send(stream, service, method, request, absl::InfiniteDuration());
+  if (sent.ok()) return;
+  // Whoever takes the callback out of the map calls it: here, or the reader
+  // that saw the connection break.
+  Callback mine;
+  {
+    const absl::MutexLock lock(&mutex_);
+    const auto found = pending_.find(stream);
+    if (found == pending_.end()) return;
+    mine = std::move(found->second);
+    pending_.erase(found);
+  }
+  mine(sent);
+}
+
+uint32_t Client::Register(Callback& done) {
+  const absl::MutexLock lock(&mutex_);
+  if (!connected_) return 0;
+  const uint32_t stream = next_stream_;
+  next_stream_ += 2;  // a client's streams are odd
+  pending_.emplace(stream, std::move(done));
+  return stream;
+}
+
+absl::Status Client::Send(uint32_t stream, absl::string_view service,
+                          absl::string_view method, absl::string_view request,
+                          absl::Duration timeout) {
+  ASSIGN_OR_RETURN(
+      const std::string frame,
+      EncodeFrame(stream, FrameType::kRequest,
+                  EncodeRequest(service, method, request, timeout)));
+  const absl::MutexLock lock(&send_mutex_);
+  const absl::Status sent = SendAll(socket_.get(), frame);
+  // A part of a frame may be out: nothing sensible can follow it.
+  if (!sent.ok()) ::shutdown(socket_.get(), SHUT_RDWR);
+  return sent;
+}
+
+void Client::ReadAnswers() {
+  FrameDecoder decoder;
+  std::array<char, 16 * 1024> chunk;
+  for (;;) {
+    const ssize_t n = ::read(socket_.get(), chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return Break(absl::UnavailableError("the connection broke"));
+    decoder.Append(absl::string_view(chunk.data(), static_cast<size_t>(n)));
+    Frame frame;
+    for (;;) {
+      const absl::StatusOr<bool> complete = decoder.Next(frame);
+      if (!complete.ok()) {
+        return Break(absl::UnavailableError(
+            absl::StrCat("the server sent ", complete.status().message())));
+      }
+      if (!*complete) break;
+      Complete(std::move(frame));
+    }
+  }
+}
+
+void Client::Complete(Frame frame) {
+  if (frame.type != FrameType::kResponse) return;
+  Callback done;
+  {
+    const absl::MutexLock lock(&mutex_);
+    const auto found = pending_.find(frame.stream);
+    if (found == pending_.end()) return;  // its caller gave up waiting
+    done = std::move(found->second);
+    pending_.erase(found);
+  }
+  done(DecodeResponse(frame.data));
+}
+
+void Client::Break(const absl::Status& why) {
+  ::shutdown(socket_.get(), SHUT_RDWR);
+  absl::flat_hash_map<uint32_t, Callback> pending;
+  {
+    const absl::MutexLock lock(&mutex_);
+    connected_ = false;
+    pending.swap(pending_);
+  }
+  for (auto& [stream, done] : pending) done(why);
+}
+
+}  // namespace serai::ttrpc
