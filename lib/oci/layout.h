@@ -18,6 +18,9 @@
 
 namespace serai::oci {
 
+// The content of the file "oci-layout".
+inline constexpr char kLayoutMarker[] = R"({"imageLayoutVersion":"1.0.0"})";
+
 // A blob on its way in: write all of it, then Commit(). Destroyed without a
 // commit it leaves nothing. One thread at a time.
 class BlobWriter {
@@ -38,14 +41,15 @@ class BlobWriter {
  private:
   friend class Layout;
   BlobWriter(std::string directory, std::string temporary, UniqueFd fd,
-             Digest expected, int64_t size);
+             Digest expected, int64_t size, int64_t max_bytes);
 
   std::string directory_;
   std::string temporary_;  // empty: committed or moved from
   UniqueFd fd_;
   Sha256 hash_;
   Digest expected_;
-  int64_t size_;
+  int64_t size_;  // -1: unknown
+  int64_t max_bytes_;
   int64_t written_ = 0;
 };
 

@@ -7,9 +7,7 @@
 // symbolic link leads out of it.
 
 #include <string>
-#include <vector>
 
-#include "absl/strings/string_view.h"
 #include "lib/base/status.h"
 #include "lib/base/unique_fd.h"
 
@@ -20,6 +18,10 @@ namespace serai::oci {
 // for a symlink loop, as errno says.
 absl::StatusOr<UniqueFd> OpenInRoot(int root_fd, const std::string& path,
                                     int flags);
+
+// Where `fd` is below `root_fd`: absolute from the root, without any symbolic
+// link; "/" for the root itself.
+absl::StatusOr<std::string> PathInRoot(int root_fd, int fd);
 
 // A regular file in a root: where it really is.
 struct RootFile {

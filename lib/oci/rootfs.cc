@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/oci/rootfs.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "absl/strings/strip.h"
+
+namespace serai::oci {
+namespace {
+
+// Where the kernel says an open descriptor is.
+absl::StatusOr<std::string> PathOf(int fd) {
+  std::array<char, PATH_MAX> buffer;
+  const std::string link = absl::StrCat("/proc/self/fd/", fd);
+  const ssize_t n = ::readlink(link.c_str(), buffer.data(), buffer.size());
+  if (n < 0) return ErrnoStatus(errno, absl::StrCat("readlink ", link));
+  if (static_cast<size_t>(n) == buffer.size()) {
+    return ErrnoStatus(ENAMETOOLONG, absl::StrCat("readlink ", link));
+  }
+  return std::string(buffer.data(), static_cast<size_t>(n));
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> OpenInRoot(int root_fd, const std::string& path,
+                                    int flags) {
+  struct open_how how = {};
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+  for (;;) {
+    const long fd =
+        ::syscall(SYS_openat2, root_fd, path.c_str(), &how, sizeof(how));
+    if (fd >= 0) return UniqueFd(static_cast<int>(fd));
+    // EAGAIN: something was renamed meanwhile, and the kernel cannot tell
+    // whether that led out of the root.
+    if (errno == EINTR || errno == EAGAIN) continue;
+    return ErrnoStatus(errno, absl::StrCat("open ", path, " in the image"));
+  }
+}
+
+absl::StatusOr<std::string> PathInRoot(int root_fd, int fd) {
+  ASSIGN_OR_RETURN(const std::string root, PathOf(root_fd));
+  ASSIGN_OR_RETURN(const std::string full, PathOf(fd));
+  absl::string_view rest = full;
+  if (full == root) return std::string("/");
+  if (!absl::ConsumePrefix(&rest, root) || rest.empty() || rest[0] != '/') {
+    return absl::FailedPreconditionError(
+        absl::StrCat(full, " is not in ", root, " any more"));
+  }
+  return std::string(rest);
+}
+
+absl::StatusOr<RootFile> OpenRegularInRoot(int root_fd,
+                                           const std::string& path) {
+  RootFile file;
+  ASSIGN_OR_RETURN(file.fd,
+                   OpenInRoot(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  struct stat st = {};
+  if (::fstat(file.fd.get(), &st) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("stat ", path));
+  }
+  if (!S_ISREG(st.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is not a regular file"));
+  }
+  ASSIGN_OR_RETURN(file.path, PathInRoot(root_fd, file.fd.get()));
+  return file;
+}
+
+}  // namespace serai::oci

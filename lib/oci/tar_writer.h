@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Writes a tar that depends on nothing but the names and contents given: POSIX
+// ustar, owner 0, time 0. Written here and not by a library so that the bytes,
+// and with them an image's digest, are the same with every version of it.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "lib/base/status.h"
+
+namespace serai::oci {
+
+// One thread. After an error nothing more may be called.
+class TarWriter {
+ public:
+  // Takes the bytes in order.
+  using Sink = std::function<absl::Status(absl::string_view)>;
+
+  explicit TarWriter(Sink sink) : sink_(std::move(sink)) {}
+
+  // `name` is relative, at most 100 bytes; INVALID_ARGUMENT otherwise. A
+  // directory's name ends in "/".
+  absl::Status AddDirectory(absl::string_view name);
+  absl::Status AddFile(absl::string_view name, uint32_t mode,
+                       absl::string_view data);
+  // Copies `size` bytes from where `fd` stands; DATA_LOSS when it has fewer.
+  absl::Status AddFile(absl::string_view name, uint32_t mode, int fd,
+                       int64_t size);
+  // The end of the archive. Call once.
+  absl::Status Finish();
+
+ private:
+  absl::Status Header(absl::string_view name, uint32_t mode, int64_t size,
+                      char type);
+  absl::Status Pad(int64_t size);
+
+  Sink sink_;
+};
+
+}  // namespace serai::oci
