@@ -158,7 +158,7 @@ absl::Status AddRedirect(nl_sock* socket, int from, int to) {
     ::rtnl_mirred_set_policy(mirred.get(), TC_ACT_STOLEN);
     error = ::rtnl_mirred_set_ifindex(mirred.get(), static_cast<uint32_t>(to));
   }
-  if (error == 0) error = ::rtnl_u32_set_cls_terminal(filter.get());
+  if (error == 0) error = ::rtnl_u32_set_flags(filter.get(), TC_U32_TERMINAL);
   if (error == 0) error = ::rtnl_u32_add_action(filter.get(), mirred.get());
   if (error == 0) {
     error = ::rtnl_cls_add(socket, filter.get(), NLM_F_CREATE | NLM_F_EXCL);
@@ -167,24 +167,31 @@ absl::Status AddRedirect(nl_sock* socket, int from, int to) {
                     : NetlinkStatus(error, "adding redirect");
 }
 
-absl::Status DeleteRedirect(nl_sock* socket, int from) {
-  // Looked for first: deleting from a link without the qdisc is told as an
-  // invalid argument, which must not pass for success.
+absl::StatusOr<bool> HasRedirect(nl_sock* socket, int from) {
   nl_cache* dumped = nullptr;
-  int error = ::rtnl_cls_alloc_cache(socket, from, kIngress, &dumped);
-  if (error < 0) return NetlinkStatus(error, "listing filters");
+  if (const int error = ::rtnl_cls_alloc_cache(socket, from, kIngress, &dumped);
+      error < 0) {
+    return NetlinkStatus(error, "listing filters");
+  }
   const NetlinkPtr<nl_cache> cache(dumped);
   for (nl_object* object = ::nl_cache_get_first(cache.get()); object != nullptr;
        object = ::nl_cache_get_next(object)) {
-    if (::rtnl_cls_get_prio(reinterpret_cast<rtnl_cls*>(object)) != kPriority) {
-      continue;
+    if (::rtnl_cls_get_prio(reinterpret_cast<rtnl_cls*>(object)) == kPriority) {
+      return true;
     }
-    ASSIGN_OR_RETURN(const NetlinkPtr<rtnl_cls> filter, RedirectFilter(from));
-    error = ::rtnl_cls_delete(socket, filter.get(), 0);
-    if (error < 0 && error != -NLE_OBJ_NOTFOUND) {
-      return NetlinkStatus(error, "deleting redirect");
-    }
-    break;  // one deletion takes all of the priority
+  }
+  return false;
+}
+
+absl::Status DeleteRedirect(nl_sock* socket, int from) {
+  // Looked for first: deleting from a link without the qdisc is told as an
+  // invalid argument, which must not pass for success.
+  ASSIGN_OR_RETURN(const bool present, HasRedirect(socket, from));
+  if (!present) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const NetlinkPtr<rtnl_cls> filter, RedirectFilter(from));
+  const int error = ::rtnl_cls_delete(socket, filter.get(), 0);
+  if (error < 0 && error != -NLE_OBJ_NOTFOUND) {
+    return NetlinkStatus(error, "deleting redirect");
   }
   return absl::OkStatus();
 }
@@ -213,6 +220,12 @@ absl::StatusOr<Tap> CreateTapHere(const TapSpec& spec) {
   absl::Cleanup undo_qdisc = [&] {
     if (made_qdisc) DeleteIngress(s, outer);
   };
+  // The kernel would put a second one behind the first.
+  ASSIGN_OR_RETURN(const bool taken, HasRedirect(s, outer));
+  if (taken) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(spec.interface, " is redirected already"));
+  }
   RETURN_IF_ERROR(AddRedirect(s, outer, inner), spec.interface);
   absl::Cleanup undo_redirect = [&] {
     DeleteRedirect(s, outer).IgnoreError();  // an error is on its way already

@@ -28,8 +28,8 @@ struct Tap {
 // both ends up. Open it with IFF_TAP | IFF_NO_PI. A reader sees whole frames of
 // at most mtu + 14 bytes with valid checksums. On failure nothing stays.
 // NOT_FOUND when there is no such interface, ALREADY_EXISTS when there is a
-// link of the tap's name, INVALID_ARGUMENT for a bad name or an interface that
-// is not Ethernet.
+// link of the tap's name or the interface is redirected already,
+// INVALID_ARGUMENT for a bad name or an interface that is not Ethernet.
 absl::StatusOr<Tap> CreateTap(int netns_fd, const TapSpec& spec);
 
 // Removes the tap and the redirection to it. What is not there is success. An
