@@ -37,9 +37,10 @@ constexpr absl::Duration kKillTimeout = absl::Seconds(5);
 constexpr absl::Duration kRemoveTimeout = absl::Seconds(1);
 constexpr absl::Duration kRetryPause = absl::Milliseconds(2);
 
-bool IsMountOf(const std::string& path, long magic) {
+bool IsMountOf(const std::string& path, uint64_t magic) {
   struct statfs fs = {};
-  return ::statfs(path.c_str(), &fs) == 0 && fs.f_type == magic;
+  return ::statfs(path.c_str(), &fs) == 0 &&
+         static_cast<uint64_t>(fs.f_type) == magic;
 }
 
 // "/a//b/" as "/a/b", if it is a path that may name a cgroup of ours.
@@ -100,8 +101,9 @@ void EnableControllers(const std::string& dir) {
       WriteControlFile(control, absl::StrJoin(wanted, " ")).ok()) {
     return;
   }
-  for (const std::string& one : wanted)
+  for (const std::string& one : wanted) {
     WriteControlFile(control, one).IgnoreError();
+  }
 }
 
 struct Tree {
@@ -366,6 +368,7 @@ absl::StatusOr<std::string> SlicePath(absl::string_view slice) {
 
 absl::Status RemoveMade(const std::vector<std::string>& made) {
   absl::Status status;
+  // NOLINTNEXTLINE(modernize-loop-convert): there is no view to reverse with.
   for (auto dir = made.rbegin(); dir != made.rend(); ++dir) {
     if (::rmdir(dir->c_str()) == 0 || errno == ENOENT || errno == EBUSY ||
         errno == ENOTEMPTY) {

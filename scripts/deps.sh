@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what Serai is built of, and what it runs with, from Debian's packages
+# (12 or 13). Calls apt only when something is missing.
+#
+#   deps.sh            to build and to run
+#   deps.sh --tests    and to run the tests
+#   deps.sh --lint     and to run scripts/check.sh
+set -euo pipefail
+
+packages=(
+  # to build
+  ccache cmake g++ gcc ninja-build pkg-config
+  libabsl-dev libarchive-dev libcli11-dev libcurl4-openssl-dev libgmock-dev
+  libgrpc++-dev libgtest-dev libnl-3-dev libnl-route-3-dev libprotobuf-dev
+  libspdlog-dev libssl-dev libtomlplusplus-dev libyaml-cpp-dev
+  nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
+  # to run
+  containernetworking-plugins curl iproute2 iptables
+)
+
+for option in "$@"; do
+  case "$option" in
+    --tests) packages+=(docker-registry) ;;
+    --lint) packages+=(clang clang-format clang-tidy shellcheck) ;;
+    *)
+      echo "usage: $0 [--tests] [--lint]" >&2
+      exit 2
+      ;;
+  esac
+done
+
+missing=()
+for package in "${packages[@]}"; do
+  # shellcheck disable=SC2016  # the braces are dpkg-query's
+  state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || true
+  [[ $state == installed ]] || missing+=("$package")
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+if [[ $EUID -ne 0 ]]; then
+  echo "$0: not root, and these packages are missing: ${missing[*]}" >&2
+  exit 1
+fi
+
+# The tests start a registry of their own on the loopback interface. The
+# package would start one for the whole machine, now and at each boot.
+policy=/usr/sbin/policy-rc.d
+if [[ " ${missing[*]} " == *" docker-registry "* && ! -e $policy ]]; then
+  trap 'rm -f "$policy"' EXIT
+  # shellcheck disable=SC2016  # "$1" is the script's
+  printf '#!/bin/sh\n[ "$1" = docker-registry ] && exit 101\nexit 0\n' >"$policy"
+  chmod 755 "$policy"
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}"
+
+if [[ " ${missing[*]} " == *" docker-registry "* ]]; then
+  update-rc.d docker-registry disable
+fi

@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is needed, builds, and runs every test: unit tests, fuzz corpora
+# and integration tests. Arguments go on to ctest (-R NAME, -L unit, …). Tests
+# that need what this machine lacks are skipped; SERAI_REQUIRE=root,kvm,net makes
+# them fail instead. ctest's summary comes last.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/deps.sh --tests
+scripts/build.sh
+exec ctest --test-dir build/release --output-on-failure --no-tests=error \
+  -j "$(nproc)" "$@"
