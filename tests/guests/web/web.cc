@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// A web server: a page that says what serves it, and a few paths that make the
+// guest do something a test can see.
+
+#include "tests/guests/net/address.h"
+#include "tests/guests/net/tcp_server.h"
+#include "tests/guests/runtime/arguments.h"
+#include "tests/guests/runtime/console.h"
+#include "tests/guests/runtime/manifest.h"
+#include "tests/guests/runtime/platform.h"
+#include "tests/guests/web/http.h"
+
+namespace serai::guest {
+
+SERAI_GUEST_DEVICES(NetDevice("service"));
+
+namespace {
+
+constexpr OptionSpec kOptions[] = {
+    {"ipv4", "ADDRESS/PREFIX of this guest (required)"},
+    {"ipv4-gateway", "ADDRESS; not used, answers go where requests came from"},
+    {"ipv4-only", "true or false; this guest speaks nothing but IPv4"},
+    {"ipv6", "accepted and not used"},
+    {"ipv6-gateway", "accepted and not used"},
+    {"port", "TCP port to listen on, 80 unless given"},
+    {"name", "a name to show on the page"},
+    {"hostname", "the same"},
+};
+
+// How long the answer to /exit may take to be acknowledged.
+constexpr uint64_t kExitPatience = kSecond;
+
+class Web final : public Service {
+ public:
+  Web(Ipv4Address address, std::string_view name)
+      : address_(address), name_(name) {}
+
+  size_t Serve(Ipv4Address peer, std::string_view data, bool full,
+               Writer& reply, bool& close) override {
+    HttpRequest request;
+    switch (ParseHttp(data, request)) {
+      case HttpParse::kIncomplete:
+        if (!full) return 0;
+        reply.Append(HttpAnswer{.status = 431, .body = "too long\n"});
+        Print("? ? 431 from ", peer);
+        close = true;
+        return data.size();
+      case HttpParse::kBad:
+        reply.Append(HttpAnswer{.status = 400, .body = "bad request\n"});
+        Print("? ? 400 from ", peer);
+        close = true;
+        return data.size();
+      case HttpParse::kComplete:
+        break;
+    }
+    char text[2048];
+    Writer body(text, sizeof(text));
+    HttpAnswer answer;
+    answer.keep_alive = request.keep_alive;
+    Answer(request, body, answer);
+    answer.body = body.text();
+    answer.head_only = request.method == "HEAD";
+    reply.Append(answer);
+    close = !answer.keep_alive;
+    Print(request.method, " ", request.path, " ", answer.status, " from ",
+          peer);
+    return request.size;
+  }
+
+  bool exiting() const { return exiting_; }
+  int exit_status() const { return exit_status_; }
+
+ private:
+  void Answer(const HttpRequest& request, Writer& body, HttpAnswer& answer) {
+    if (request.method != "GET" && request.method != "HEAD") {
+      answer.status = 405;
+      // There may be a body, and it would be taken for the next request.
+      answer.keep_alive = false;
+      body.Append("only GET and HEAD\n");
+    } else if (request.path == "/") {
+      answer.type = "text/html; charset=utf-8";
+      AppendPage(body);
+    } else if (request.path == "/healthz") {
+      body.Append("ok\n");
+    } else if (request.path == "/exit") {
+      OnExit(request, body, answer);
+    } else if (request.path == "/log") {
+      OnLog(request, body);
+    } else {
+      answer.status = 404;
+      body.Append("not found\n");
+    }
+  }
+
+  void AppendPage(Writer& body) {
+    body.Append(
+        "<!doctype html>\n<html lang=\"en\">\n"
+        "<head><title>Serai</title></head>\n<body>\n"
+        "<h1>Hello from a unikernel</h1>\n<p>Served by the Serai example "
+        "<b>web</b>, a Solo5 unikernel for ");
+    body.Append(TargetName());
+    body.Append(", at ");
+    body.Append(address_);
+    if (!name_.empty()) {
+      body.Append(", called ");
+      AppendEscaped(body, name_);
+    }
+    body.Append(".</p>\n</body>\n</html>\n");
+  }
+
+  void OnExit(const HttpRequest& request, Writer& body, HttpAnswer& answer) {
+    const auto code =
+        ParseNumber(QueryValue(request.query, "code").value_or("0"), 255);
+    if (!code.has_value()) {
+      answer.status = 400;
+      body.Append("code is a number from 0 to 255\n");
+      return;
+    }
+    answer.keep_alive = false;
+    exiting_ = true;
+    exit_status_ = static_cast<int>(*code);
+    body.Append("bye\n");
+  }
+
+  static void OnLog(const HttpRequest& request, Writer& body) {
+    char text[TcpConnection::kRequestSize];
+    Writer line(text, sizeof(text));
+    AppendDecoded(line, QueryValue(request.query, "text").value_or(""));
+    line.Append('\n');
+    WriteConsole(line.text());
+    body.Append("logged\n");
+  }
+
+  Ipv4Address address_;
+  std::string_view name_;
+  bool exiting_ = false;
+  int exit_status_ = 0;
+};
+
+Ipv4Address RequiredAddress(const Options& options) {
+  const auto text = options.Value("ipv4");
+  if (!text.has_value()) {
+    Print("web: --ipv4=ADDRESS/PREFIX is required");
+    Exit(kExitUsage);
+  }
+  const auto address = ParseIpv4WithPrefix(*text);
+  if (!address.has_value()) options.Reject("ipv4", "ADDRESS/PREFIX");
+  return *address;
+}
+
+}  // namespace
+
+int Main() {
+  const Options options("web", kOptions);
+  const Ipv4Address address = RequiredAddress(options);
+  const auto gateway = options.Value("ipv4-gateway");
+  if (gateway.has_value() && !ParseIpv4(*gateway).has_value()) {
+    options.Reject("ipv4-gateway", "ADDRESS");
+  }
+  (void)options.Flag("ipv4-only");
+  const auto port = static_cast<uint16_t>(options.Number("port", 80, 65535));
+  Web web(address, options.Value("name").value_or(
+                       options.Value("hostname").value_or("")));
+
+  Interface interface(FindDevice("service", kNetDevice), address);
+  TcpServer server(interface, port, web);
+  interface.Register(kProtocolTcp, &server);
+  interface.Announce();
+  Print("web: listening on http://", address, ":", port, "/");
+
+  uint64_t exit_deadline = 0;
+  while (true) {
+    uint64_t sleep = server.Tick();
+    if (web.exiting()) {
+      const uint64_t now = MonotonicTime();
+      if (exit_deadline == 0) exit_deadline = now + kExitPatience;
+      if (!server.HasUnacknowledged() || now >= exit_deadline) break;
+      if (sleep > exit_deadline - now) sleep = exit_deadline - now;
+    }
+    Poll(sleep);
+    interface.Receive();
+  }
+  Print("web: exiting with status ", web.exit_status());
+  return web.exit_status();
+}
+
+}  // namespace serai::guest
