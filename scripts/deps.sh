@@ -53,10 +53,14 @@ if [[ " ${missing[*]} " == *" docker-registry "* && ! -e $policy ]]; then
   chmod 755 "$policy"
 fi
 
+echo "installing ${#missing[@]} packages: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
-apt-get install -y -qq --no-install-recommends "${missing[@]}"
+if ! output=$(apt-get install -y -qq --no-install-recommends "${missing[@]}" 2>&1); then
+  echo "$output" >&2
+  exit 1
+fi
 
 if [[ " ${missing[*]} " == *" docker-registry "* ]]; then
-  update-rc.d docker-registry disable
+  update-rc.d docker-registry disable >/dev/null
 fi
