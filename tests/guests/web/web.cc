@@ -3,6 +3,7 @@
 // guest do something a test can see.
 
 #include "tests/guests/net/address.h"
+#include "tests/guests/net/options.h"
 #include "tests/guests/net/tcp_server.h"
 #include "tests/guests/runtime/arguments.h"
 #include "tests/guests/runtime/console.h"
@@ -17,11 +18,11 @@ SERAI_GUEST_DEVICES(NetDevice("service"));
 namespace {
 
 constexpr OptionSpec kOptions[] = {
-    {"ipv4", "ADDRESS/PREFIX of this guest (required)"},
-    {"ipv4-gateway", "ADDRESS; not used, answers go where requests came from"},
-    {"ipv4-only", "true or false; this guest speaks nothing but IPv4"},
-    {"ipv6", "accepted and not used"},
-    {"ipv6-gateway", "accepted and not used"},
+    kIpv4Option,
+    kIpv4GatewayOption,
+    kIpv4OnlyOption,
+    kIpv6Option,
+    kIpv6GatewayOption,
     {"port", "TCP port to listen on, 80 unless given"},
     {"name", "a name to show on the page"},
     {"hostname", "the same"},
@@ -137,27 +138,11 @@ class Web final : public Service {
   int exit_status_ = 0;
 };
 
-Ipv4Address RequiredAddress(const Options& options) {
-  const auto text = options.Value("ipv4");
-  if (!text.has_value()) {
-    Print("web: --ipv4=ADDRESS/PREFIX is required");
-    Exit(kExitUsage);
-  }
-  const auto address = ParseIpv4WithPrefix(*text);
-  if (!address.has_value()) options.Reject("ipv4", "ADDRESS/PREFIX");
-  return *address;
-}
-
 }  // namespace
 
 int Main() {
   const Options options("web", kOptions);
-  const Ipv4Address address = RequiredAddress(options);
-  const auto gateway = options.Value("ipv4-gateway");
-  if (gateway.has_value() && !ParseIpv4(*gateway).has_value()) {
-    options.Reject("ipv4-gateway", "ADDRESS");
-  }
-  (void)options.Flag("ipv4-only");
+  const Ipv4Address address = ReadNetworkOptions("web", options);
   const auto port = static_cast<uint16_t>(options.Number("port", 80, 65535));
   Web web(address, options.Value("name").value_or(
                        options.Value("hostname").value_or("")));
