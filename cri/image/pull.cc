@@ -45,7 +45,8 @@ absl::StatusOr<Image> Puller::Transfer(const oci::Reference& reference,
   const ImageStore::Lease lease = store_.AcquireLease();
   ASSIGN_OR_RETURN(
       const oci::FetchedManifest top,
-      client.GetManifest(reference.tag(), reference.digest().value_or({})));
+      client.GetManifest(reference.tag(),
+                         reference.digest().value_or(oci::Digest())));
   ASSIGN_OR_RETURN(const oci::FetchedManifest fetched,
                    ManifestForThisMachine(top, client));
   ASSIGN_OR_RETURN(const oci::Manifest manifest,
