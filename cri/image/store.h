@@ -12,7 +12,6 @@
 // by the next Open().
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +24,9 @@
 #include "lib/oci/reference.h"
 
 namespace serai::cri {
+
+class Catalog;
+struct StoredManifest;
 
 struct ImageFsUsage {
   std::string mountpoint;    // the store's root directory
@@ -97,6 +99,17 @@ class ImageStore {
  private:
   struct State;
   ImageStore(std::string root, oci::Layout layout);
+  absl::Status Recover();
+  std::string TreePath(const oci::Digest& id) const;
+  // Makes the image's tree unless it is there.
+  absl::Status Unpack(const StoredManifest& stored) const;
+  // Makes `catalog` what the store has. The caller holds State::changing, or
+  // is alone.
+  absl::Status Commit(Catalog catalog);
+  // Removes blobs and trees that nothing needs, unless a lease forbids it.
+  absl::Status Collect();
+  absl::Status CollectNow(const Catalog& catalog) const;
+  Image Describe(const Catalog& catalog, const oci::Digest& id) const;
 
   std::string root_;
   oci::Layout layout_;

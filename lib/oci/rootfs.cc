@@ -33,7 +33,7 @@ absl::StatusOr<std::string> PathOf(int fd) {
 absl::StatusOr<UniqueFd> OpenInRoot(int root_fd, const std::string& path,
                                     int flags) {
   struct open_how how = {};
-  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC);
+  how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
   for (;;) {
     const long fd =

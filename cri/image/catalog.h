@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What the store has, in memory: the entries of the layout's index and the
+// documents they lead to. A value: changed by making another one.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "cri/image/image.h"
+#include "lib/base/status.h"
+#include "lib/oci/layout.h"
+#include "lib/oci/manifest.h"
+#include "lib/oci/reference.h"
+
+namespace serai::cri {
+
+// A manifest of the store with what it refers to.
+struct StoredManifest {
+  oci::Descriptor descriptor;  // without annotations
+  oci::Manifest manifest;
+  oci::ImageConfig config;
+
+  const oci::Digest& id() const { return manifest.config.digest; }
+};
+
+// Reads it from the layout. NOT_FOUND when a blob is missing, DATA_LOSS when
+// one is not what it should be, INVALID_ARGUMENT for bad documents.
+absl::StatusOr<std::shared_ptr<const StoredManifest>> LoadManifest(
+    const oci::Layout& layout, const oci::Descriptor& descriptor);
+
+class Catalog {
+ public:
+  // Adds an entry in place of what `name` was; an empty name adds one without.
+  // A name is Reference::Tagged() or Reference::WithDigest().
+  void Add(const std::string& name,
+           std::shared_ptr<const StoredManifest> manifest);
+
+  // Takes away what `name`, as for Resolve(), means. A tag takes its
+  // repository's digests with it when it is the last tag there of that image.
+  void Remove(absl::string_view name);
+
+  // The id that `name` means: see ImageStore::Resolve().
+  absl::StatusOr<oci::Digest> Resolve(absl::string_view name) const;
+
+  std::vector<oci::Digest> Ids() const;
+  // `id` must be one of Ids(). The root file system is left empty.
+  Image Describe(const oci::Digest& id) const;
+
+  // All blobs that the entries need.
+  std::set<oci::Digest> NeededBlobs() const;
+  // As the layout's index.json.
+  oci::Index ToIndex() const;
+
+ private:
+  struct Entry {
+    std::string name;  // empty: known by its id alone
+    std::shared_ptr<const StoredManifest> manifest;
+  };
+  void RemoveTag(const oci::Reference& reference);
+
+  std::vector<Entry> entries_;
+};
+
+}  // namespace serai::cri
