@@ -3,7 +3,8 @@
 
 // A CNI runtime (https://www.cni.dev/docs/spec/, versions 0.3.0 to 1.1.0): runs
 // the plugin chain of the node's network configuration for a pod. Between the
-// network namespace, which the caller makes, and the tap (lib/host/tap.h).
+// network namespace with its loopback, which the caller makes, and the tap
+// (lib/host/tap.h).
 //
 // Client is safe for use by several threads; the caller keeps calls for one
 // attachment apart. Calls block for as long as the plugins run.
@@ -19,7 +20,7 @@ namespace serai::cni {
 
 // A port of the host that is led to the pod (capability "portMappings").
 struct PortMapping {
-  int host_port = 0;  // 1 to 65535
+  int host_port = 0;  // 0: stated for people only, and left out
   int container_port = 0;
   std::string protocol = "tcp";  // "tcp", "udp" or "sctp"
   std::string host_ip;           // empty: every address of the host
@@ -96,18 +97,18 @@ class Client {
   // ready; else UNAVAILABLE with what was looked for where.
   absl::Status Ready();
 
-  // Brings up the namespace's loopback interface and runs the chain's ADD. On
-  // failure every plugin that was started has been told DEL; where that failed
-  // too, the record stays and Del() tries again.
+  // Runs the chain's ADD. On failure every plugin of it has been told DEL;
+  // where that failed too, the record stays and Del() tries again.
   // INVALID_ARGUMENT for a bad attachment, ALREADY_EXISTS when it has a record,
-  // UNAVAILABLE as Ready(), DEADLINE_EXCEEDED for a plugin that hangs (it is
-  // killed), UNKNOWN for one that fails or answers nonsense; the message names
-  // the plugin and holds what it said.
+  // UNAVAILABLE as Ready() or when a plugin says "try again later",
+  // DEADLINE_EXCEEDED for a plugin that hangs (it is killed), UNKNOWN for one
+  // that fails or answers nonsense; the message names the plugin and holds what
+  // it said.
   absl::StatusOr<Result> Add(const Attachment& attachment);
 
   // Runs the chain's DEL backwards with the configuration and result of ADD,
-  // whatever the configuration is now, and forgets the attachment. Goes on
-  // after a plugin's error and returns the first; the record then stays for
+  // whatever the configuration is now, and forgets the attachment. Ends at a
+  // plugin's error, as the specification has it; the record then stays for
   // another try. The namespace may be gone. OK when there is no such
   // attachment.
   absl::Status Del(const std::string& container_id,
