@@ -62,7 +62,8 @@ bool ReadManifest(int fd, const Note& note, Manifest* manifest, Error* error) {
   std::memset(manifest, 0, sizeof(*manifest));
   if (note.descriptor_size < kPadding + ManifestSize(1)) {
     return Fail(error, Problem::kDamaged,
-                "manifest note: says %u bytes, at least %zu are needed",
+                "manifest note does not fall within valid size: says %u bytes, "
+                "at least %zu are needed",
                 note.descriptor_size, kPadding + ManifestSize(1));
   }
   const size_t size = note.descriptor_size - kPadding;

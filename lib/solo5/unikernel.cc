@@ -272,7 +272,8 @@ bool Reader::ReadAbi() {
   AbiNote abi;
   if (abi_->descriptor_size < sizeof(abi)) {
     return Fail(error_, Problem::kDamaged,
-                "ABI note: says %u bytes, at least %zu are needed",
+                "ABI note does not fall within valid size: says %u bytes, at "
+                "least %zu are needed",
                 abi_->descriptor_size, sizeof(abi));
   }
   if (!ReadExactly(fd_, abi_->file_offset + kAbiNoteContentOffset, &abi,

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The hypercalls of the hvt target. Each copies its argument structure out of
+// guest memory, checks the copy and uses only that. A guest that hands over an
+// address that is not its own ends the tender.
+
+#include <cstdint>
+
+#include "tender/devices.h"
+#include "tender/hvt/memory.h"
+
+namespace serai::tender::hvt {
+
+class Hypercalls {
+ public:
+  // Borrows all three. `epoll_fd` is CreateEventPoll()'s.
+  Hypercalls(const GuestMemory* memory, const DeviceTable* devices,
+             int epoll_fd)
+      : memory_(memory), devices_(devices), epoll_fd_(epoll_fd) {}
+
+  // Serves an `out` of `size` bytes to `port`. Does not return from halt, nor
+  // from a port that is none of ours.
+  void Serve(uint16_t port, uint8_t size, uint32_t address);
+
+ private:
+  void Walltime(uint64_t address);
+  void Puts(uint64_t address);
+  void Poll(uint64_t address);
+  void BlockWrite(uint64_t address);
+  void BlockRead(uint64_t address);
+  void NetWrite(uint64_t address);
+  void NetRead(uint64_t address);
+  [[noreturn]] void Halt(uint64_t address);
+
+  template <typename T>
+  T LoadArgument(uint64_t address) const;
+  template <typename T>
+  void StoreArgument(uint64_t address, const T& argument) const;
+  uint8_t* Readable(uint64_t address, uint64_t length) const;
+  uint8_t* Writable(uint64_t address, uint64_t length) const;
+  const Device* Find(uint64_t handle, Device::Kind kind) const;
+
+  const GuestMemory* memory_;
+  const DeviceTable* devices_;
+  int epoll_fd_;
+};
+
+}  // namespace serai::tender::hvt

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// serai-tender: runs one Solo5 unikernel, in a virtual machine (hvt) or as a
+// process that may do next to nothing (spt), whichever it was built for.
+// Exit status: the guest's own; 1 for an error of the tender's, with a line on
+// stderr; 143 or 130 after SIGTERM or SIGINT.
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "lib/solo5/unikernel.h"
+#include "tender/devices.h"
+#include "tender/fatal.h"
+#include "tender/guest.h"
+#include "tender/hvt/vm.h"
+#include "tender/options.h"
+#include "tender/signals.h"
+#include "tender/spt/run.h"
+
+namespace serai::tender {
+namespace {
+
+using solo5::Target;
+using solo5::Unikernel;
+
+int OpenKernel(const Options& options) {
+  if (options.kernel_fd >= 0) return options.kernel_fd;
+  const int fd = ::open(options.kernel, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    Fatal("%s: Could not open: %s", options.kernel, std::strerror(errno));
+  }
+  return fd;
+}
+
+void ReadKernel(const Options& options, int fd, Unikernel* unikernel) {
+  solo5::Error error;
+  if (solo5::ReadUnikernel(fd, unikernel, &error)) return;
+  if (error.problem == solo5::Problem::kNotSolo5) {
+    Fatal("%s: No Solo5 ABI information found in executable: %s",
+          options.kernel, error.message);
+  }
+  Fatal("%s: %s", options.kernel, error.message);
+}
+
+// The guest's memory in bytes. An hvt guest's is mapped by 2 MiB pages.
+uint64_t MemorySize(const Options& options, const Unikernel& unikernel) {
+  uint64_t memory = options.memory;
+  if (unikernel.target == Target::kHvt) {
+    const uint64_t wanted = memory;
+    memory &= ~(solo5::kHvtLargePage - 1);
+    if (memory < solo5::kHvtLargePage) memory = solo5::kHvtLargePage;
+    if (memory > solo5::kHvtMaxMemory) {
+      Fatal("--mem: an hvt guest can have at most %llu MiB",
+            static_cast<unsigned long long>(solo5::kHvtMaxMemory >> 20));
+    }
+    if (memory != wanted) {
+      Warn("adjusting memory to %llu MiB, a multiple of 2 MiB",
+           static_cast<unsigned long long>(memory >> 20));
+    }
+  }
+  if (memory < unikernel.lowest_memory) {
+    Fatal("%s: needs at least %llu MiB of memory to be loaded, has %llu",
+          options.kernel,
+          static_cast<unsigned long long>(unikernel.lowest_memory >> 20),
+          static_cast<unsigned long long>(memory >> 20));
+  }
+  return memory;
+}
+
+void Parse(int argc, char** argv, Options* options) {
+  char error[256];
+  switch (ParseOptions(argc, argv, options, error, sizeof(error))) {
+    case ParseResult::kRun:
+      return;
+    case ParseResult::kHelp:
+      PrintUsage();
+      ::_exit(1);  // as Solo5's tenders do
+    case ParseResult::kVersion:
+      PrintVersion();
+      ::_exit(0);
+    case ParseResult::kError:
+      Warn("%s", error);
+      PrintUsage();
+      ::_exit(1);
+  }
+}
+
+// Too large for the stack's taste, and there is one.
+Guest guest;
+
+[[noreturn]] void Main(int argc, char** argv) {
+  if (argc > 0) SetProgramName(argv[0]);
+  Options options;
+  Parse(argc, argv, &options);
+  if (!JoinArguments(options.arguments, guest.command_line)) {
+    Fatal("Guest command line too long (max=%zu characters)",
+          solo5::kMaxCommandLine - 1);
+  }
+  guest.kernel_fd = OpenKernel(options);
+  ReadKernel(options, guest.kernel_fd, &guest.unikernel);
+  guest.memory = MemorySize(options, guest.unikernel);
+  guest.executable_heap = options.executable_heap;
+  guest.kvm_fd = options.kvm_fd;
+  guest.devices = AttachDevices(options, &guest.unikernel.manifest);
+  InstallSignalHandlers();
+  if (guest.unikernel.target == Target::kHvt) hvt::Run(guest);
+  spt::Run(guest);
+}
+
+}  // namespace
+}  // namespace serai::tender
+
+int main(int argc, char** argv) { serai::tender::Main(argc, argv); }

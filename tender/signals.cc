@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tender/signals.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "tender/fatal.h"
+
+namespace serai::tender {
+namespace {
+
+// The kernel's frame with the largest vector registers takes about 11 KiB.
+constexpr size_t kStackSize = 32 * 1024;
+alignas(16) char signal_stack[kStackSize];
+
+// A guest under spt has its own thread pointer, so nothing here may touch
+// thread-local data: not errno, and not the stack protector's canary.
+[[gnu::no_stack_protector]] void ExitOnSignal(int number) {
+  const long status = 128 + number;
+  asm volatile("syscall"
+               :
+               : "a"(static_cast<long>(SYS_exit_group)), "D"(status)
+               : "rcx", "r11", "memory");
+  __builtin_unreachable();
+}
+
+void Handle(int number, void (*handler)(int)) {
+  struct sigaction action = {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_ONSTACK;
+  if (::sigaction(number, &action, nullptr) != 0) {
+    Fatal("sigaction: %s", std::strerror(errno));
+  }
+}
+
+}  // namespace
+
+void InstallSignalHandlers() {
+  stack_t stack = {};
+  stack.ss_sp = signal_stack;
+  stack.ss_size = sizeof(signal_stack);
+  if (::sigaltstack(&stack, nullptr) != 0) {
+    Fatal("sigaltstack: %s", std::strerror(errno));
+  }
+  Handle(SIGTERM, ExitOnSignal);
+  Handle(SIGINT, ExitOnSignal);
+  Handle(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace serai::tender
