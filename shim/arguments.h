@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The tender's command line, for a guest whose files are open.
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "lib/base/status.h"
+#include "lib/oci/runtime_spec.h"
+#include "shim/guest.h"
+
+namespace serai::shim {
+
+// The first descriptor after stdin, stdout and stderr.
+inline constexpr int kFirstFd = 3;
+
+struct TenderCommand {
+  std::vector<std::string> args;  // with argv[0]
+  // The tender's descriptors kFirstFd, kFirstFd + 1, …; borrowed from the
+  // guest.
+  std::vector<int> fds;
+};
+
+// One argument as the guest's command line parser takes it back: a backslash
+// before each space, double quote and backslash; "" when it is empty.
+std::string EscapeArgument(absl::string_view argument);
+
+// INVALID_ARGUMENT when the guest's arguments, escaped and joined by spaces,
+// are longer than the 8191 characters that a guest has room for.
+absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
+                                                const Guest& guest);
+
+}  // namespace serai::shim

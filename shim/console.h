@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a tender says: its standard output (the guest's console) and its
+// standard error, from two pipes into the container's log. The end of stderr is
+// kept: it tells why a tender ended. A guest that floods gets a bounded share
+// of each turn of the loop, then its pipe fills and it waits.
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "lib/base/event_loop.h"
+#include "lib/base/status.h"
+#include "lib/base/unique_fd.h"
+#include "shim/cri_log.h"
+
+namespace serai::shim {
+
+class Console {
+ public:
+  static constexpr size_t kMaxTail = 4096;
+
+  // `log` may be null: what is said is then read and forgotten. Both outlive
+  // the console.
+  Console(EventLoop& loop, CriLog* log) : loop_(loop), log_(log) {}
+  ~Console();
+  Console(const Console&) = delete;
+  Console& operator=(const Console&) = delete;
+
+  // The ends for the tender.
+  struct WriteEnds {
+    UniqueFd output;
+    UniqueFd error_output;
+  };
+  // Makes the pipes and reads them from now on.
+  absl::StatusOr<WriteEnds> Open();
+
+  // Takes in what is still in the pipes, finishes the log and closes: the
+  // tender has ended.
+  void Finish();
+
+  // The last kMaxTail bytes of stderr.
+  const std::string& tail() const { return tail_; }
+
+ private:
+  struct Channel {
+    UniqueFd fd;
+    LogStream stream;
+  };
+
+  absl::StatusOr<UniqueFd> OpenChannel(Channel& channel);
+  // False when nothing more is there for now, or for ever.
+  bool ReadSome(Channel& channel);
+  void Close(Channel& channel);
+
+  EventLoop& loop_;
+  CriLog* const log_;
+  Channel output_{UniqueFd(), LogStream::kStdout};
+  Channel error_output_{UniqueFd(), LogStream::kStderr};
+  std::string tail_;
+};
+
+}  // namespace serai::shim

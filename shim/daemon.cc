@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/daemon.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "lib/base/event_loop.h"
+#include "lib/base/file.h"
+#include "lib/ttrpc/server.h"
+#include "shim/log.h"
+#include "shim/task_service.h"
+
+namespace serai::shim {
+namespace {
+
+constexpr char kOomScoreAdj[] = "/proc/self/oom_score_adj";
+constexpr size_t kMaxNumber = 32;
+
+// What the shim was started with: a task's, when its specification says
+// nothing.
+int OwnOomScoreAdj() {
+  int value = 0;
+  const absl::StatusOr<std::string> text = ReadFile(kOomScoreAdj, kMaxNumber);
+  if (!text.ok() ||
+      !absl::SimpleAtoi(absl::StripAsciiWhitespace(*text), &value)) {
+    return 0;
+  }
+  return value;
+}
+
+// The shim is the last that should die when memory is short: with it die all
+// tenders of its pod. Whether that is granted depends on where we run.
+void ProtectFromOom() {
+  const absl::Status status = WriteControlFile(kOomScoreAdj, "-999");
+  if (!status.ok()) LogWarning(status.message());
+}
+
+}  // namespace
+
+absl::Status RunDaemon(DaemonConfig config) {
+  const absl::Cleanup remove_socket = [&] {
+    const absl::Status status = RemovePath(config.socket_path);
+    if (!status.ok()) LogWarning(status.message());
+  };
+  if (::signal(SIGPIPE, SIG_IGN) == SIG_ERR) {
+    return ErrnoStatus(errno, "signal");
+  }
+  // What a tender might leave behind is ours to reap.
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+    return ErrnoStatus(errno, "prctl");
+  }
+  ASSIGN_OR_RETURN(const UniqueFd signals, OpenSignalFd({SIGCHLD, SIGTERM}));
+  ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
+  const TaskHost host = {*loop, config.tender, OwnOomScoreAdj()};
+  ProtectFromOom();
+
+  TaskService service(host, [&] { loop->Stop(); });
+  ttrpc::Server server(
+      *loop, [&](const ttrpc::Call& call, ttrpc::Server::Reply reply) {
+        service.Handle(call, std::move(reply));
+      });
+  RETURN_IF_ERROR(loop->Watch(signals.get(), EPOLLIN, [&](uint32_t) {
+    switch (NextSignal(signals.get())) {
+      case SIGCHLD:
+        service.ReapChildren();
+        break;
+      case SIGTERM:
+        service.DestroyAll();
+        loop->Stop();
+        break;
+      default:
+        break;
+    }
+  }));
+  RETURN_IF_ERROR(server.Listen(std::move(config.listener)));
+  return loop->Run();
+}
+
+}  // namespace serai::shim

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/guest.h"
+
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/openat2.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "lib/base/file.h"
+#include "lib/host/netns.h"
+#include "lib/solo5/unikernel.h"
+
+namespace serai::shim {
+namespace {
+
+constexpr uint64_t kMib = 1 << 20;
+
+// A tap that the last tender held is free as soon as the kernel has taken that
+// process apart.
+constexpr int kTapTries = 25;
+constexpr absl::Duration kTapPause = absl::Milliseconds(10);
+
+// O_NONBLOCK: what stands in an image may be a FIFO, whose open would hang.
+absl::StatusOr<UniqueFd> OpenInRoot(const std::string& root,
+                                    const std::string& path) {
+  ASSIGN_OR_RETURN(const UniqueFd dir, OpenFile(root, O_PATH | O_DIRECTORY),
+                   "root file system");
+  open_how how = {};
+  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  UniqueFd fd(static_cast<int>(
+      ::syscall(SYS_openat2, dir.get(), path.c_str(), &how, sizeof(how))));
+  if (!fd.valid()) {
+    const int error = errno;
+    const std::string what = absl::StrCat("unikernel ", path, " in the image");
+    // The image is at fault, not the caller's id: no NOT_FOUND.
+    if (error == ENOENT || error == ENOTDIR || error == ELOOP) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(what, ": ", std::strerror(error)));
+    }
+    return ErrnoStatus(error, what);
+  }
+  return fd;
+}
+
+bool Matches(const solo5::ManifestEntry& wanted,
+             const oci::GuestDevice& device) {
+  const auto type = device.type == oci::GuestDevice::Type::kNet
+                        ? solo5::DeviceType::kNet
+                        : solo5::DeviceType::kBlock;
+  return device.name == wanted.name && wanted.type == type;
+}
+
+std::string Listed(const solo5::Unikernel& unikernel) {
+  std::string list;
+  for (const solo5::ManifestEntry& entry : unikernel.Devices()) {
+    absl::StrAppend(&list, list.empty() ? "" : ", ", entry.name, " (",
+                    solo5::DeviceTypeName(entry.type), ")");
+  }
+  return list.empty() ? "no device" : list;
+}
+
+std::string Attached(const std::vector<oci::GuestDevice>& devices) {
+  std::string list;
+  for (const oci::GuestDevice& device : devices) {
+    const bool net = device.type == oci::GuestDevice::Type::kNet;
+    absl::StrAppend(&list, list.empty() ? "" : ", ", device.name,
+                    net ? " (net)" : " (block)");
+  }
+  return list.empty() ? "nothing" : list;
+}
+
+absl::Status MatchDevices(const solo5::Unikernel& unikernel,
+                          const std::vector<oci::GuestDevice>& devices) {
+  for (const solo5::ManifestEntry& entry : unikernel.Devices()) {
+    const bool found = std::any_of(
+        devices.begin(), devices.end(),
+        [&](const oci::GuestDevice& device) { return Matches(entry, device); });
+    if (!found) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the unikernel's device ", entry.name, " (",
+                       solo5::DeviceTypeName(entry.type),
+                       ") has nothing attached to it; its manifest lists ",
+                       Listed(unikernel), "; attached: ", Attached(devices)));
+    }
+  }
+  for (const oci::GuestDevice& device : devices) {
+    const auto listed = unikernel.Devices();
+    const bool found =
+        std::any_of(listed.begin(), listed.end(),
+                    [&](const auto& entry) { return Matches(entry, device); });
+    if (!found) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("device ", device.name,
+                       " is attached, but the unikernel's manifest lists ",
+                       Listed(unikernel)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> MemoryMib(const oci::RuntimeSpec& spec,
+                                   const solo5::Unikernel& unikernel) {
+  uint64_t bytes = 0;
+  if (spec.guest_memory) {
+    bytes = *spec.guest_memory;
+  } else if (spec.resources.memory_limit.value_or(0) > 0) {
+    bytes = static_cast<uint64_t>(*spec.resources.memory_limit);
+  } else {
+    return 0;
+  }
+  const bool hvt = unikernel.target == solo5::Target::kHvt;
+  if (hvt && bytes > solo5::kHvtMaxMemory) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("guest memory of ", bytes, " bytes: an hvt unikernel has ",
+                     "at most ", solo5::kHvtMaxMemory));
+  }
+  bytes -= bytes % (hvt ? solo5::kHvtLargePage : kMib);
+  if (bytes < unikernel.lowest_memory) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("guest memory of ", bytes / kMib,
+                     " MiB: this unikernel needs at least ",
+                     unikernel.lowest_memory / kMib, " MiB to be loaded"));
+  }
+  return bytes / kMib;
+}
+
+absl::StatusOr<UniqueFd> OpenBlock(const oci::GuestDevice& device) {
+  ASSIGN_OR_RETURN(
+      UniqueFd fd,
+      OpenFile(device.path,
+               (device.read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK),
+      "block device ", device.name);
+  struct stat st = {};
+  if (::fstat(fd.get(), &st) != 0) return ErrnoStatus(errno, "fstat");
+  if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("block device ", device.name, ": ", device.path,
+                     " is neither a file nor a block device"));
+  }
+  return fd;
+}
+
+// Attaches to the tap of that name in the network namespace we are in.
+absl::StatusOr<UniqueFd> OpenTap(const oci::GuestDevice& device) {
+  const std::string what =
+      absl::StrCat("net device ", device.name, ": tap ", device.tap);
+  // Without this, TUNSETIFF would make one.
+  if (::if_nametoindex(device.tap.c_str()) == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(what, ": there is none in the pod's network namespace"));
+  }
+  ASSIGN_OR_RETURN(UniqueFd fd, OpenFile("/dev/net/tun", O_RDWR | O_NONBLOCK));
+  ifreq request = {};
+  device.tap.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  for (int attempt = 1; ::ioctl(fd.get(), TUNSETIFF, &request) != 0;
+       ++attempt) {
+    if (errno != EBUSY || attempt == kTapTries) {
+      return ErrnoStatus(errno, what);
+    }
+    absl::SleepFor(kTapPause);
+  }
+  return fd;
+}
+
+absl::Status OpenTaps(const oci::RuntimeSpec& spec, Guest& guest) {
+  for (size_t i = 0; i < spec.devices.size(); ++i) {
+    if (spec.devices[i].type != oci::GuestDevice::Type::kNet) continue;
+    ASSIGN_OR_RETURN(guest.devices[i], OpenTap(spec.devices[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OpenTapsInNetns(const oci::RuntimeSpec& spec, Guest& guest) {
+  if (!guest.netns.valid()) return OpenTaps(spec, guest);
+  ASSIGN_OR_RETURN(const UniqueFd own, OpenFile("/proc/self/ns/net", O_RDONLY));
+  if (::setns(guest.netns.get(), CLONE_NEWNET) != 0) {
+    return ErrnoStatus(errno, "entering the pod's network namespace");
+  }
+  absl::Status status = OpenTaps(spec, guest);
+  if (::setns(own.get(), CLONE_NEWNET) != 0) {
+    status = FirstError(std::move(status),
+                        ErrnoStatus(errno, "leaving the network namespace"));
+  }
+  return status;
+}
+
+absl::StatusOr<UniqueFd> OpenKvm() {
+  absl::StatusOr<UniqueFd> kvm = OpenFile("/dev/kvm", O_RDWR);
+  if (kvm.ok()) return kvm;
+  return absl::FailedPreconditionError(
+      absl::StrCat("an hvt unikernel needs KVM: ", kvm.status().message(),
+                   "; an spt build of it would run here"));
+}
+
+}  // namespace
+
+absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec,
+                                const std::string& bundle) {
+  const std::string root = spec.root_path[0] == '/'
+                               ? spec.root_path
+                               : JoinPath(bundle, spec.root_path);
+  Guest guest;
+  ASSIGN_OR_RETURN(guest.kernel, OpenInRoot(root, spec.unikernel_path()));
+  // Some KiB: on the heap, which shrinks again.
+  const auto unikernel = std::make_unique<solo5::Unikernel>();
+  solo5::Error error;
+  if (!solo5::ReadUnikernel(guest.kernel.get(), unikernel.get(), &error)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unikernel ", spec.unikernel_path(), ": ", error.message));
+  }
+  guest.target = unikernel->target;
+  RETURN_IF_ERROR(MatchDevices(*unikernel, spec.devices));
+  ASSIGN_OR_RETURN(guest.memory_mib, MemoryMib(spec, *unikernel));
+  if (guest.target == solo5::Target::kHvt) {
+    ASSIGN_OR_RETURN(guest.kvm, OpenKvm());
+  }
+  if (!spec.network_namespace.empty()) {
+    ASSIGN_OR_RETURN(guest.netns, host::OpenNetns(spec.network_namespace),
+                     "the pod's network namespace");
+  }
+  guest.devices.resize(spec.devices.size());
+  for (size_t i = 0; i < spec.devices.size(); ++i) {
+    if (spec.devices[i].type != oci::GuestDevice::Type::kBlock) continue;
+    ASSIGN_OR_RETURN(guest.devices[i], OpenBlock(spec.devices[i]));
+  }
+  RETURN_IF_ERROR(OpenTapsInNetns(spec, guest));
+  return guest;
+}
+
+}  // namespace serai::shim

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a unikernel is started from: its file and its devices, opened while the
+// shim may open things, and handed to the tender, which opens nothing.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/base/unique_fd.h"
+#include "lib/oci/runtime_spec.h"
+#include "lib/solo5/abi.h"
+
+namespace serai::shim {
+
+struct Guest {
+  solo5::Target target = solo5::Target::kSpt;
+  uint64_t memory_mib = 0;  // 0: the tender's default
+  UniqueFd kernel;
+  UniqueFd kvm;                   // hvt only
+  UniqueFd netns;                 // invalid: the shim's own
+  std::vector<UniqueFd> devices;  // as spec.devices
+};
+
+// Opens everything that `spec` names; `bundle` is where a relative root starts.
+// The unikernel's path is resolved inside the root: no symbolic link leads out
+// of it. Every device of the unikernel's manifest must be attached, and nothing
+// else. Errors name the file or device: INVALID_ARGUMENT where the image or the
+// specification is at fault, FAILED_PRECONDITION where this machine lacks
+// something (/dev/kvm). Nothing is left behind but what the result owns.
+//
+// Enters the pod's network namespace for a moment: for a program with one
+// thread.
+absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec,
+                                const std::string& bundle);
+
+}  // namespace serai::shim
