@@ -11,6 +11,7 @@
 #include <string>
 
 #include "lib/base/status.h"
+#include "tests/support/require.h"
 #include "tests/support/temp_dir.h"
 
 namespace serai::testing {
