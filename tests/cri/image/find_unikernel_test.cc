@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/image/find_unikernel.h"
+
+#include <elf.h>
+#include <unistd.h>
+
+#include "absl/strings/escaping.h"
+#include "lib/base/file.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/unikernel_file.h"
+
+namespace serai::cri {
+namespace {
+
+using testing::HasStatus;
+using testing::UnikernelFile;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+constexpr auto kPrecondition = absl::StatusCode::kFailedPrecondition;
+
+NodeTargets NoKvm() {
+  NodeTargets node;
+  node.hvt = false;
+  node.hvt_reason = "open /dev/kvm: No such file or directory";
+  return node;
+}
+
+class FindUnikernelTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    image_.rootfs = dir_ / "root";
+    ASSERT_OK(MakeDirs(image_.rootfs));
+  }
+  void Write(const std::string& path, const std::string& bytes) {
+    const std::string full = JoinPath(image_.rootfs, path);
+    ASSERT_OK(MakeDirs(full.substr(0, full.rfind('/'))));
+    ASSERT_OK(WriteFileAtomic(full, bytes));
+  }
+  void WriteUnikernel(const std::string& path,
+                      solo5::Target target = solo5::Target::kHvt) {
+    UnikernelFile file;
+    file.target = target;
+    file.devices = {{"service", solo5::DeviceType::kNet}};
+    Write(path, file.Bytes());
+  }
+  absl::StatusOr<FoundUnikernel> Find(const NodeTargets& node = {}) {
+    return FindUnikernel(image_, pod_annotations_, node);
+  }
+  std::string FoundPath(const NodeTargets& node = {}) {
+    const auto found = Find(node);
+    return found.ok() ? found->path : std::string(found.status().message());
+  }
+
+  testing::TempDir dir_;
+  Image image_;
+  oci::StringMap pod_annotations_;
+};
+
+TEST_F(FindUnikernelTest, TheOrderIsKept) {
+  WriteUnikernel("scan/app.hvt");
+  EXPECT_EQ(FoundPath(), "/scan/app.hvt");
+  WriteUnikernel("entry/app.hvt");
+  image_.config.entrypoint = {"/entry/app.hvt", "--arg"};
+  EXPECT_EQ(FoundPath(), "/entry/app.hvt");
+  WriteUnikernel("urunc/app.hvt");
+  Write("urunc.json", R"({"com.urunc.unikernel.binary":")" +
+                          absl::Base64Escape("/urunc/app.hvt") + R"("})");
+  EXPECT_EQ(FoundPath(), "/urunc/app.hvt");
+  WriteUnikernel("annotation/app.hvt");
+  image_.annotations["com.urunc.unikernel.binary"] = "annotation/app.hvt";
+  EXPECT_EQ(FoundPath(), "/annotation/app.hvt");
+  WriteUnikernel("label/app.hvt");
+  image_.config.labels["dev.serai.unikernel"] = "/label/app.hvt";
+  EXPECT_EQ(FoundPath(), "/label/app.hvt");
+  WriteUnikernel("ours/app.hvt");
+  image_.annotations["dev.serai.unikernel"] = "/ours/app.hvt";
+  EXPECT_EQ(FoundPath(), "/ours/app.hvt");
+  WriteUnikernel("pod/app.hvt");
+  pod_annotations_["serai.dev/unikernel"] = "/pod/app.hvt";
+  ASSERT_OK_AND_ASSIGN(const FoundUnikernel found, Find());
+  EXPECT_EQ(found.path, "/pod/app.hvt");
+  EXPECT_EQ(found.source, "the pod's annotation serai.dev/unikernel");
+  EXPECT_EQ(found.unikernel.target, solo5::Target::kHvt);
+  EXPECT_STREQ(found.unikernel.Devices()[0].name, "service");
+}
+
+TEST_F(FindUnikernelTest, TakesHvtWhereKvmWorksElseSpt) {
+  WriteUnikernel("app.hvt");
+  WriteUnikernel("app.spt", solo5::Target::kSpt);
+  image_.config.entrypoint = {"/app.hvt"};
+  image_.config.labels = {{"dev.serai.unikernel", "/app.hvt"},
+                          {"dev.serai.unikernel.hvt", "/app.hvt"},
+                          {"dev.serai.unikernel.spt", "/app.spt"}};
+  EXPECT_EQ(FoundPath(), "/app.hvt");
+  EXPECT_EQ(FoundPath(NoKvm()), "/app.spt");
+  // The same without any word of it.
+  image_.config = {};
+  EXPECT_EQ(FoundPath(), "/app.hvt");
+  EXPECT_EQ(FoundPath(NoKvm()), "/app.spt");
+}
+
+TEST_F(FindUnikernelTest, AnHvtImageWithoutKvmSaysWhatWouldRun) {
+  WriteUnikernel("app.hvt");
+  const auto found = Find(NoKvm());
+  EXPECT_THAT(found, HasStatus(kPrecondition,
+                               "open /dev/kvm: No such file or directory"));
+  EXPECT_THAT(found, HasStatus(kPrecondition, "an spt build of it would run"));
+  NodeTargets nothing = NoKvm();
+  nothing.spt = false;
+  nothing.spt_reason = "no seccomp";
+  WriteUnikernel("app.spt", solo5::Target::kSpt);
+  EXPECT_THAT(Find(nothing), HasStatus(kPrecondition, "no seccomp"));
+}
+
+TEST_F(FindUnikernelTest, AnImageWithoutAUnikernelSaysWhatWasLookedFor) {
+  Write("bin/sh", "#!");
+  Write("bin/ls", "#!");
+  image_.config.entrypoint = {"/bin/sh"};
+  const auto found = Find();
+  for (const char* part :
+       {"serai.dev/unikernel", "dev.serai.unikernel", "urunc.json",
+        "entrypoint /bin/sh", "not an ELF file", "none of its 2 files"}) {
+    EXPECT_THAT(found, HasStatus(kInvalid, part));
+  }
+}
+
+TEST_F(FindUnikernelTest, AnOrdinaryElfIsNoUnikernel) {
+  absl::StatusOr<std::string> ordinary = ReadFile("/proc/self/exe", 1 << 28);
+  ASSERT_OK(ordinary);
+  Write("bin/test", *ordinary);
+  EXPECT_THAT(Find(), HasStatus(kInvalid, "none of its 1 files"));
+}
+
+TEST_F(FindUnikernelTest, WhatIsNamedMustBeThere) {
+  WriteUnikernel("app.hvt");
+  pod_annotations_["serai.dev/unikernel"] = "/other.hvt";
+  EXPECT_THAT(Find(),
+              HasStatus(kInvalid,
+                        "the pod's annotation serai.dev/unikernel names "
+                        "/other.hvt: "));
+}
+
+TEST_F(FindUnikernelTest, ForeignTargetsAndMachinesAreNamed) {
+  WriteUnikernel("app.xen", solo5::Target::kXen);
+  EXPECT_THAT(Find(), HasStatus(kInvalid, "/app.xen: "));
+  image_.config.entrypoint = {"/app.xen"};
+  EXPECT_THAT(Find(), HasStatus(kInvalid, "the image's entrypoint /app.xen: "));
+  UnikernelFile arm;
+  arm.machine = EM_AARCH64;
+  Write("app.arm", arm.Bytes());
+  image_.config.entrypoint = {"/app.arm"};
+  EXPECT_FALSE(Find().ok());
+}
+
+TEST_F(FindUnikernelTest, ADamagedUnikernelIsRefusedWithTheReason) {
+  UnikernelFile file;
+  file.devices.resize(3, {"same", solo5::DeviceType::kNet});
+  Write("app.hvt", file.Bytes());
+  EXPECT_THAT(Find(), HasStatus(kInvalid, "/app.hvt: "));
+  image_.config.entrypoint = {"/app.hvt"};
+  EXPECT_THAT(Find(), HasStatus(kInvalid, "entrypoint /app.hvt: "));
+}
+
+TEST_F(FindUnikernelTest, SeveralOfOneTargetMustBeChosenFrom) {
+  WriteUnikernel("a.hvt");
+  WriteUnikernel("b.hvt");
+  const auto found = Find();
+  EXPECT_THAT(found, HasStatus(kInvalid, "several unikernels for hvt"));
+  EXPECT_THAT(found, HasStatus(kInvalid, "/a.hvt and /b.hvt"));
+}
+
+TEST_F(FindUnikernelTest, ARelativeEntrypointStartsAtTheWorkingDirectory) {
+  WriteUnikernel("srv/app.hvt");
+  WriteUnikernel("other.hvt");
+  image_.config.working_dir = "/srv";
+  image_.config.entrypoint = {"./app.hvt"};
+  EXPECT_EQ(FoundPath(), "/srv/app.hvt");
+  image_.config.entrypoint = {};
+  image_.config.cmd = {"/other.hvt"};
+  EXPECT_EQ(FoundPath(), "/other.hvt");
+}
+
+TEST_F(FindUnikernelTest, LinksAreResolvedInsideTheImage) {
+  WriteUnikernel("real/app.hvt");
+  ASSERT_OK(WriteFileAtomic(dir_ / "app.hvt", UnikernelFile().Bytes()));
+  ASSERT_EQ(::symlink("/real", JoinPath(image_.rootfs, "link").c_str()), 0);
+  ASSERT_EQ(::symlink((dir_ / "app.hvt").c_str(),
+                      JoinPath(image_.rootfs, "out").c_str()),
+            0);
+  pod_annotations_["serai.dev/unikernel"] = "/link/app.hvt";
+  EXPECT_EQ(FoundPath(), "/real/app.hvt");
+  for (const char* path : {"/out", "../app.hvt"}) {
+    pod_annotations_["serai.dev/unikernel"] = path;
+    EXPECT_THAT(Find(), HasStatus(kInvalid, path));
+  }
+}
+
+TEST_F(FindUnikernelTest, UruncValuesAreReadInEveryForm) {
+  WriteUnikernel("unikernel/app");
+  for (const std::string& value :
+       {std::string("/unikernel/app"), std::string("unikernel/app"),
+        absl::Base64Escape("/unikernel/app"),
+        "b64:" + absl::Base64Escape("/unikernel/app")}) {
+    image_.annotations["com.urunc.unikernel.binary"] = value;
+    EXPECT_EQ(FoundPath(), "/unikernel/app") << value;
+  }
+}
+
+TEST_F(FindUnikernelTest, ABadUruncFileIsRefused) {
+  WriteUnikernel("app.hvt");
+  for (const char* text :
+       {"", "[]", "{}", "null", R"({"com.urunc.unikernel.binary":7})"}) {
+    Write("urunc.json", text);
+    EXPECT_THAT(Find(), HasStatus(kInvalid, "urunc.json")) << text;
+  }
+  Write("urunc.json", std::string(100000, ' '));
+  EXPECT_FALSE(Find().ok());
+}
+
+}  // namespace
+}  // namespace serai::cri

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/image/store.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "cri/image/find_unikernel.h"
+#include "lib/base/file.h"
+#include "lib/oci/archive.h"
+#include "lib/oci/pack.h"
+#include "tests/cri/image/image_builder.h"
+#include "tests/support/require.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/unikernel_file.h"
+
+namespace serai::cri {
+namespace {
+
+using testing::BuiltImage;
+using ::testing::ElementsAre;
+using testing::HasStatus;
+using testing::ImageBuilder;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using testing::UnikernelFile;
+
+oci::Reference Ref(const std::string& text) {
+  return *oci::Reference::Parse(text);
+}
+
+ImageBuilder Simple(const std::string& content) {
+  ImageBuilder builder;
+  builder.AddLayer({{"file", content}});
+  return builder;
+}
+
+class StoreTest : public ::testing::Test {
+ protected:
+  void SetUp() override { Reopen(); }
+
+  void Reopen() {
+    store_.reset();
+    ASSERT_OK_AND_ASSIGN(store_, ImageStore::Open(root_));
+  }
+
+  // As a pull does it.
+  absl::StatusOr<Image> Pull(const std::string& name,
+                             const ImageBuilder& builder) {
+    const ImageStore::Lease lease = store_->AcquireLease();
+    const BuiltImage image = builder.Build(store_->layout());
+    return store_->Put(Ref(name), image.descriptor, image.descriptor.digest);
+  }
+
+  // An archive of one image under `name`.
+  std::string Archive(const ImageBuilder& builder, const std::string& name) {
+    const testing::TempDir scratch;
+    const absl::StatusOr<oci::Layout> layout =
+        oci::Layout::Create(scratch / "layout");
+    EXPECT_OK(layout->AddManifest(builder.Build(*layout).descriptor, name));
+    return Written(*layout);
+  }
+  std::string Written(const oci::Layout& layout) {
+    const std::string path = dir_ / "archive.tar";
+    const absl::StatusOr<UniqueFd> fd =
+        OpenFile(path, O_RDWR | O_CREAT | O_TRUNC);
+    EXPECT_OK(oci::WriteArchive(layout, *layout.ReadIndex(), fd->get()));
+    return path;
+  }
+  absl::StatusOr<std::vector<Image>> Import(
+      const std::string& path,
+      const std::optional<oci::Reference>& name = std::nullopt) {
+    const absl::StatusOr<UniqueFd> fd = OpenFile(path, O_RDONLY);
+    return store_->Import(fd->get(), name);
+  }
+
+  std::vector<std::string> Trees() { return *ListDir(root_ + "/unpacked"); }
+  void ExpectEmpty() {
+    EXPECT_THAT(store_->List(), IsEmpty());
+    EXPECT_THAT(*ListDir(root_ + "/images/blobs/sha256"), IsEmpty());
+    EXPECT_THAT(Trees(), IsEmpty());
+  }
+
+  testing::TempDir dir_;
+  const std::string root_ = dir_ / "store";
+  std::unique_ptr<ImageStore> store_;
+};
+
+TEST_F(StoreTest, FromPackToAFoundUnikernel) {
+  UnikernelFile file;
+  file.devices = {{"service", solo5::DeviceType::kNet}};
+  ASSERT_OK(WriteFileAtomic(dir_ / "web.hvt", file.Bytes()));
+  ASSERT_OK_AND_ASSIGN(const oci::Layout layout,
+                       oci::Layout::Create(dir_ / "layout"));
+  ASSERT_OK_AND_ASSIGN(const oci::Descriptor packed,
+                       oci::Pack({dir_ / "web.hvt"}, {{"--x"}, 0}, layout));
+  ASSERT_OK(layout.AddManifest(packed, "docker.io/library/web:1"));
+  ASSERT_OK_AND_ASSIGN(const auto imported, Import(Written(layout)));
+  ASSERT_THAT(imported, SizeIs(1));
+  ASSERT_OK_AND_ASSIGN(const Image image, store_->Resolve("web:1"));
+  EXPECT_EQ(image.id, imported[0].id);
+  EXPECT_THAT(image.repo_tags, ElementsAre("docker.io/library/web:1"));
+  EXPECT_THAT(image.config.cmd, ElementsAre("--x"));
+  EXPECT_GT(image.size, 4096);
+  ASSERT_OK_AND_ASSIGN(const FoundUnikernel found,
+                       FindUnikernel(image, {}, NodeTargets{}));
+  EXPECT_EQ(found.path, "/app.hvt");
+  EXPECT_EQ(*ReadFile(image.rootfs + found.path, 1 << 20), file.Bytes());
+}
+
+TEST_F(StoreTest, ResolvesEveryWayToNameAnImage) {
+  ASSERT_OK_AND_ASSIGN(const Image image, Pull("host.tld/web:1", Simple("a")));
+  ASSERT_THAT(image.repo_digests, SizeIs(1));
+  const std::string hex = image.id.substr(7);
+  const std::string digest =
+      image.repo_digests[0].substr(image.repo_digests[0].find('@'));
+  for (const std::string& name :
+       {std::string("host.tld/web:1"), image.id, hex, hex.substr(0, 12),
+        "sha256:" + hex.substr(0, 4), image.repo_digests[0],
+        "host.tld/web:whatever" + digest}) {
+    ASSERT_OK_AND_ASSIGN(const Image found, store_->Resolve(name));
+    EXPECT_EQ(found.id, image.id) << name;
+  }
+  for (const std::string& name :
+       {std::string("web:1"), std::string("host.tld/web"), hex.substr(0, 3),
+        std::string("host.tld/web2:1"), "host.tld/other" + digest,
+        "sha256:" + std::string(64, '0')}) {
+    EXPECT_THAT(store_->Resolve(name),
+                HasStatus(absl::StatusCode::kNotFound, "no image"))
+        << name;
+  }
+  EXPECT_THAT(store_->Resolve("No Such"),
+              HasStatus(absl::StatusCode::kInvalidArgument, "reference"));
+}
+
+TEST_F(StoreTest, ATagMovesAndTheOldImageKeepsItsDigest) {
+  ASSERT_OK_AND_ASSIGN(const Image old, Pull("web:1", Simple("old")));
+  ASSERT_OK_AND_ASSIGN(const Image now, Pull("web:1", Simple("new")));
+  EXPECT_NE(old.id, now.id);
+  EXPECT_EQ(store_->Resolve("web:1")->id, now.id);
+  ASSERT_OK_AND_ASSIGN(const Image left, store_->Resolve(old.id));
+  EXPECT_THAT(left.repo_tags, IsEmpty());
+  EXPECT_THAT(left.repo_digests, SizeIs(1));
+  EXPECT_THAT(store_->List(), SizeIs(2));
+}
+
+TEST_F(StoreTest, APullByDigestGivesNoTag) {
+  const BuiltImage image = Simple("a").Build(store_->layout());
+  const oci::Digest index = oci::DigestOf("an index");
+  ASSERT_OK_AND_ASSIGN(
+      const Image put,
+      store_->Put(Ref("web:1@" + index.ToString()), image.descriptor, index));
+  EXPECT_THAT(put.repo_tags, IsEmpty());
+  EXPECT_THAT(put.repo_digests,
+              ElementsAre("docker.io/library/web@" + index.ToString()));
+}
+
+TEST_F(StoreTest, RemovingATagKeepsTheOthers) {
+  ASSERT_OK(Pull("web:1", Simple("a")));
+  ASSERT_OK_AND_ASSIGN(const Image image, Pull("web:2", Simple("a")));
+  EXPECT_THAT(image.repo_tags, SizeIs(2));
+  ASSERT_OK(store_->Remove("web:1"));
+  ASSERT_OK_AND_ASSIGN(const Image left, store_->Resolve(image.id));
+  EXPECT_THAT(left.repo_tags, ElementsAre("docker.io/library/web:2"));
+  EXPECT_THAT(left.repo_digests, SizeIs(1));
+  EXPECT_TRUE(PathExists(left.rootfs));
+  ASSERT_OK(store_->Remove("web:2"));
+  ExpectEmpty();
+}
+
+TEST_F(StoreTest, RemovingAnIdRemovesAllItsNames) {
+  ASSERT_OK(Pull("web:1", Simple("a")));
+  ASSERT_OK_AND_ASSIGN(const Image image, Pull("host.tld/x:2", Simple("a")));
+  ASSERT_OK_AND_ASSIGN(const Image other, Pull("other", Simple("b")));
+  ASSERT_OK(store_->Remove(image.id));
+  EXPECT_THAT(store_->List(), SizeIs(1));
+  EXPECT_THAT(Trees(), ElementsAre(other.id.substr(7)));
+  ASSERT_OK(store_->Remove(other.repo_digests[0]));
+  ExpectEmpty();
+}
+
+TEST_F(StoreTest, RemovingTheUnknownSucceeds) {
+  EXPECT_OK(store_->Remove("web:1"));
+  EXPECT_OK(store_->Remove("sha256:" + std::string(64, 'a')));
+  EXPECT_OK(store_->Remove("No Such"));
+}
+
+TEST_F(StoreTest, SharedLayersStayWhileOneImageNeedsThem) {
+  ImageBuilder one = Simple("shared");
+  ImageBuilder two = Simple("shared");
+  two.AddLayer({{"more", "x"}});
+  ASSERT_OK_AND_ASSIGN(const Image first, Pull("one", one));
+  ASSERT_OK(Pull("two", two));
+  ASSERT_OK(store_->Remove(first.id));
+  Reopen();
+  ASSERT_OK_AND_ASSIGN(const Image second, store_->Resolve("two"));
+  EXPECT_EQ(*ReadFile(second.rootfs + "/file", 100), "shared");
+}
+
+TEST_F(StoreTest, ALeaseKeepsBlobsUntilItEnds) {
+  ASSERT_OK_AND_ASSIGN(const Image other, Pull("other", Simple("b")));
+  std::optional<ImageStore::Lease> lease = store_->AcquireLease();
+  ASSERT_OK(store_->layout().WriteBlob("text/plain", "being pulled"));
+  ASSERT_OK(store_->Remove(other.id));
+  EXPECT_TRUE(store_->layout().HasBlob(oci::DigestOf("being pulled")));
+  EXPECT_THAT(store_->List(), IsEmpty());
+  lease.reset();
+  ExpectEmpty();
+}
+
+TEST_F(StoreTest, ABadArrivalLeavesNothing) {
+  ImageBuilder liar;
+  liar.AddRawLayer(testing::MakeTar({{"a", "x"}}), oci::DigestOf("other"));
+  EXPECT_THAT(Pull("bad", liar),
+              HasStatus(absl::StatusCode::kDataLoss, "unpacks to"));
+  ExpectEmpty();
+  EXPECT_THAT(Import(Archive(liar, "bad:1")),
+              HasStatus(absl::StatusCode::kDataLoss, "unpacks to"));
+  ExpectEmpty();
+  oci::Descriptor missing;
+  missing.digest = oci::DigestOf("missing");
+  EXPECT_THAT(store_->Put(Ref("x"), missing, missing.digest),
+              HasStatus(absl::StatusCode::kNotFound, ""));
+}
+
+TEST_F(StoreTest, ImportTakesTheGivenName) {
+  const std::string archive = Archive(Simple("a"), "docker.io/library/x:1");
+  ASSERT_OK_AND_ASSIGN(const auto images, Import(archive, Ref("host.tld/y:2")));
+  ASSERT_THAT(images, SizeIs(1));
+  EXPECT_THAT(images[0].repo_tags, ElementsAre("host.tld/y:2"));
+  EXPECT_THAT(images[0].repo_digests, IsEmpty());
+}
+
+TEST_F(StoreTest, ImportWithoutAUsableNameIsKnownById) {
+  ASSERT_OK_AND_ASSIGN(const auto images,
+                       Import(Archive(Simple("a"), "latest")));
+  ASSERT_THAT(images, SizeIs(1));
+  EXPECT_THAT(images[0].repo_tags, IsEmpty());
+  Reopen();
+  EXPECT_OK(store_->Resolve(images[0].id));
+  // A name given later takes the nameless entry's place.
+  ASSERT_OK(Import(Archive(Simple("a"), "latest"), Ref("web")));
+  EXPECT_THAT(store_->List(), SizeIs(1));
+  EXPECT_THAT(store_->layout().ReadIndex()->manifests, SizeIs(1));
+  ASSERT_OK(store_->Remove("web"));
+  ExpectEmpty();
+}
+
+TEST_F(StoreTest, ReopenedItKnowsTheSame) {
+  ASSERT_OK_AND_ASSIGN(const Image before, Pull("web:1", Simple("a")));
+  Reopen();
+  ASSERT_OK_AND_ASSIGN(const Image after, store_->Resolve("web:1"));
+  EXPECT_EQ(after.id, before.id);
+  EXPECT_EQ(after.repo_digests, before.repo_digests);
+  EXPECT_EQ(after.rootfs, before.rootfs);
+  EXPECT_EQ(after.size, before.size);
+}
+
+TEST_F(StoreTest, ACrashLeavesNothingBehind) {
+  ASSERT_OK_AND_ASSIGN(const Image image, Pull("web:1", Simple("a")));
+  ASSERT_OK(store_->layout().WriteBlob("text/plain", "orphan"));
+  const std::string blobs = root_ + "/images/blobs/sha256/";
+  ASSERT_OK(WriteFileAtomic(blobs + ".incoming.Ab12Cd", "half"));
+  ASSERT_OK(MakeDirs(root_ + "/unpacked/.incoming.Ab12Cd/etc"));
+  ASSERT_OK(MakeDirs(root_ + "/unpacked/.outgoing.abc/etc"));
+  ASSERT_OK(MakeDirs(root_ + "/unpacked/" + std::string(64, 'c')));
+  Reopen();
+  EXPECT_THAT(Trees(), ElementsAre(image.id.substr(7)));
+  EXPECT_THAT(*ListDir(blobs), SizeIs(3));
+}
+
+TEST_F(StoreTest, AMissingTreeIsUnpackedAgain) {
+  ASSERT_OK_AND_ASSIGN(const Image image, Pull("web:1", Simple("a")));
+  ASSERT_OK(RemoveTree(image.rootfs));
+  Reopen();
+  EXPECT_EQ(*ReadFile(image.rootfs + "/file", 100), "a");
+}
+
+TEST_F(StoreTest, NamesWhoseBlobsAreGoneAreForgotten) {
+  ASSERT_OK(Pull("lost", Simple("lost")));
+  const BuiltImage lost = Simple("lost").Build(store_->layout());
+  ASSERT_OK(Pull("kept", Simple("kept")));
+  ASSERT_OK(store_->layout().RemoveBlob(lost.manifest.layers[0].digest));
+  Reopen();
+  EXPECT_THAT(store_->Resolve("lost"),
+              HasStatus(absl::StatusCode::kNotFound, ""));
+  EXPECT_OK(store_->Resolve("kept"));
+  EXPECT_THAT(Trees(), SizeIs(1));
+}
+
+TEST_F(StoreTest, OneProcessAtATime) {
+  EXPECT_THAT(ImageStore::Open(root_),
+              HasStatus(absl::StatusCode::kFailedPrecondition, "another"));
+}
+
+TEST_F(StoreTest, UsageCountsWhatIsThere) {
+  ASSERT_OK_AND_ASSIGN(const ImageFsUsage before, store_->Usage());
+  EXPECT_EQ(before.mountpoint, root_);
+  ASSERT_OK(Pull("web:1", Simple(std::string(100000, 'x'))));
+  ASSERT_OK_AND_ASSIGN(const ImageFsUsage after, store_->Usage());
+  EXPECT_GE(after.used_bytes, before.used_bytes + 200000);
+  // Three blobs, the tree and its file.
+  EXPECT_EQ(after.used_inodes, before.used_inodes + 5);
+}
+
+TEST_F(StoreTest, ManyThreadsPullAndRemoveTheSameImages) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([this, t] {
+      for (int i = 0; i < 10; ++i) {
+        const std::string content = std::to_string((t + i) % 2);
+        const absl::StatusOr<Image> image =
+            Pull("web:" + content, Simple(content));
+        EXPECT_OK(image);
+        if (image.ok() && i % 3 == 0) EXPECT_OK(store_->Remove(image->id));
+        store_->List();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const Image& image : store_->List()) {
+    EXPECT_TRUE(PathExists(image.rootfs + "/file"));
+    EXPECT_OK(store_->Remove(image.id));
+  }
+  ExpectEmpty();
+}
+
+// In a mount namespace of a child's own, so that nothing of it can stay.
+TEST_F(StoreTest, AFullDiskLeavesNothing) {
+  SERAI_NEED("root");
+  const std::string archive =
+      Archive(Simple(std::string(700000, 'x')), "docker.io/library/big:1");
+  const std::string small = dir_ / "small";
+  ASSERT_OK(MakeDirs(small));
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    EXPECT_EQ(::unshare(CLONE_NEWNS), 0);
+    EXPECT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+    EXPECT_EQ(::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=1m"), 0);
+    auto store = ImageStore::Open(small + "/store");
+    EXPECT_OK(store);
+    const absl::StatusOr<UniqueFd> fd = OpenFile(archive, O_RDONLY);
+    // The blob fits, the tree does not.
+    EXPECT_THAT((*store)->Import(fd->get(), std::nullopt),
+                HasStatus(absl::StatusCode::kResourceExhausted, "No space"));
+    EXPECT_THAT((*store)->List(), IsEmpty());
+    EXPECT_THAT(*ListDir(small + "/store/images/blobs/sha256"), IsEmpty());
+    EXPECT_THAT(*ListDir(small + "/store/unpacked"), IsEmpty());
+    ::_exit(HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+}  // namespace
+}  // namespace serai::cri
