@@ -182,6 +182,8 @@ absl::StatusOr<Result> Client::Impl::RunAdd(Record& record) const {
     record.result = *std::move(result);
     // A plugin may answer in another version that it speaks; the chain has one.
     record.result["cniVersion"] = network.version();
+    // At every step: some plugins' DEL needs the result to find what they made.
+    RETURN_IF_ERROR(records_.Save(record));
   }
   absl::StatusOr<Result> result =
       ReadResult(record.result, record.attachment.interface_name);
@@ -190,7 +192,6 @@ absl::StatusOr<Result> Client::Impl::RunAdd(Record& record) const {
                                            network.name, ": ",
                                            result.status().message()));
   }
-  RETURN_IF_ERROR(records_.Save(record));
   return result;
 }
 
@@ -279,18 +280,6 @@ absl::Status Client::Check(const std::string& container_id,
   ASSIGN_OR_RETURN(const Record record,
                    impl_->records().Load(container_id, interface_name));
   return impl_->RunCheck(record);
-}
-
-absl::StatusOr<Result> Client::Cached(const std::string& container_id,
-                                      const std::string& interface_name) {
-  ASSIGN_OR_RETURN(const Record record,
-                   impl_->records().Load(container_id, interface_name));
-  if (record.result.is_null()) {
-    return absl::NotFoundError(absl::StrCat("network attachment ", container_id,
-                                            " ", interface_name,
-                                            " has no result"));
-  }
-  return ReadResult(record.result, interface_name);
 }
 
 absl::StatusOr<std::vector<Attachment>> Client::Attachments() {

@@ -80,7 +80,8 @@ struct Options {
   std::string conf_dir = "/etc/cni/net.d";
   std::vector<std::string> bin_dirs = {"/opt/cni/bin", "/usr/lib/cni"};
   // Holds a record of each attachment, of which Del lives. Made when missing.
-  // Should outlive a reboot, as the address leases of IPAM plugins do.
+  // Should outlive a reboot, as the address leases of IPAM plugins do: on a
+  // disk, not in /run. Nothing waits for that disk.
   std::string cache_dir = "/var/lib/serai/cni";
   absl::Duration timeout = absl::Seconds(60);  // of each plugin's run
 };
@@ -101,8 +102,9 @@ class Client {
   // where that failed too, the record stays and Del() tries again.
   // INVALID_ARGUMENT for a bad attachment, ALREADY_EXISTS when it has a record,
   // UNAVAILABLE as Ready() or when a plugin says "try again later",
-  // DEADLINE_EXCEEDED for a plugin that hangs (it is killed), UNKNOWN for one
-  // that fails or answers nonsense; the message names the plugin and holds what
+  // DEADLINE_EXCEEDED for a plugin that hangs and RESOURCE_EXHAUSTED for one
+  // that floods (both are killed), UNKNOWN for one that fails or answers
+  // nonsense; the message names the plugin and holds what
   // it said.
   absl::StatusOr<Result> Add(const Attachment& attachment);
 
@@ -118,10 +120,6 @@ class Client {
   // without a run when the configuration forbids checks or is older than them.
   absl::Status Check(const std::string& container_id,
                      const std::string& interface_name = "eth0");
-
-  // The attachment's result at the end of ADD. NOT_FOUND when there is none.
-  absl::StatusOr<Result> Cached(const std::string& container_id,
-                                const std::string& interface_name = "eth0");
 
   // Every attachment with a record, for recovery: those that the caller does
   // not know want Del(). A record that can't be read is left out.

@@ -29,14 +29,11 @@ constexpr int kTryAgainLater = 11;
 constexpr int kPluginNotAvailable = 50;
 constexpr int kPluginNotAvailableLimited = 51;
 
-constexpr decltype(std::declval<struct statfs>().f_type) kNsfsMagic =
-    0x6e736673;
-constexpr decltype(kNsfsMagic) kProcMagic = 0x9fa0;  // /proc/PID/ns/net
+constexpr decltype(statfs::f_type) kNsfsMagic = 0x6e736673;
 
 bool IsNamespace(const std::string& path) {
   struct statfs fs = {};
-  return ::statfs(path.c_str(), &fs) == 0 &&
-         (fs.f_type == kNsfsMagic || fs.f_type == kProcMagic);
+  return ::statfs(path.c_str(), &fs) == 0 && fs.f_type == kNsfsMagic;
 }
 
 bool IsIdCharacter(char c) {

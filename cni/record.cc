@@ -129,9 +129,10 @@ absl::Status RecordStore::Save(const Record& record) const {
                      " is longer than ", kMaxRecordBytes, " bytes"));
   }
   RETURN_IF_ERROR(MakeDirs(dir_));
+  // Not synced: the leases and rules this is about are not either.
   return WriteFileAtomic(
       PathOf(record.attachment.container_id, record.attachment.interface_name),
-      text);
+      text, 0600, Durability::kProcess);
 }
 
 absl::StatusOr<Record> RecordStore::Load(

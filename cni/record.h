@@ -4,7 +4,7 @@
 // What is remembered of an attachment from before its ADD to after its DEL: the
 // configuration used and the result. One JSON file each, named
 // <container id>@<interface>.json, {"version": 1, "attachment", "network" (a
-// configuration list), "result" (absent until ADD is done)}. Any thread.
+// configuration list), "result" (of the plugins so far)}. Any thread.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -19,14 +19,14 @@ namespace serai::cni {
 struct Record {
   Attachment attachment;
   NetworkConfig network;
-  nlohmann::json result;  // null: ADD has not ended
+  nlohmann::json result;  // the last plugin's; null: none has answered yet
 };
 
 class RecordStore {
  public:
   explicit RecordStore(std::string dir) : dir_(std::move(dir)) {}
 
-  // Written so that a crash leaves the old record or the new one.
+  // A crash of the program leaves the old record or the new one.
   absl::Status Save(const Record& record) const;
   // NOT_FOUND when there is none, DATA_LOSS when it can't be understood.
   absl::StatusOr<Record> Load(const std::string& container_id,
