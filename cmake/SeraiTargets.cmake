@@ -32,15 +32,20 @@ function(serai_test name)
                ENVIRONMENT "SERAI_BUILD_DIR=${CMAKE_BINARY_DIR};${ARG_ENVIRONMENT}")
 endfunction()
 
-# serai_fuzzer(NAME SOURCES… LIBS…): a libFuzzer target when fuzzers are built.
+# serai_fuzzer(NAME SOURCES… LIBS… SEEDS files and directories…)
+# A libFuzzer target where fuzzers are built; elsewhere a unit test that runs the
+# target over its seeds and simple variations of them.
 function(serai_fuzzer name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;SEEDS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE serai_options serai_base ${ARG_LIBS})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
   if(SERAI_BUILD_FUZZERS)
-    add_executable(${name} ${ARG_SOURCES})
-    target_link_libraries(${name} PRIVATE serai_options ${ARG_LIBS})
-    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
-    set_target_properties(${name} PROPERTIES
-      RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
+  else()
+    target_link_libraries(${name} PRIVATE serai_fuzz_main)
+    add_test(NAME fuzz.${name} COMMAND ${name} ${ARG_SEEDS})
+    set_tests_properties(fuzz.${name} PROPERTIES LABELS unit TIMEOUT 120)
   endif()
 endfunction()
