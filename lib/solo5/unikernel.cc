@@ -340,6 +340,7 @@ bool Reader::AddSegment(const Elf64_Phdr& header, size_t index) {
                 static_cast<unsigned long long>(header.p_vaddr), reason);
   };
   if (unikernel_->segment_count == kMaxSegments) {
+    static_assert(kMaxSegments == 16);
     return fail("one too many; at most 16 can be loaded");
   }
   if (!FitsIn(header.p_offset, header.p_filesz, file_size_)) {

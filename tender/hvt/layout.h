@@ -9,7 +9,7 @@
 
 #include <cstdint>
 
-#include "lib/solo5/abi.h"
+#include "lib/solo5/unikernel.h"
 
 namespace serai::tender::hvt {
 
@@ -33,7 +33,7 @@ enum SystemPage : uint64_t {
 
 // A segment's two ends may each need a page table, and so does the first
 // 2 MiB.
-inline constexpr uint64_t kMaxGuestPts = 2 * 16 + 1;
+inline constexpr uint64_t kMaxGuestPts = 2 * solo5::kMaxSegments + 1;
 inline constexpr uint64_t kSystemPages = kGuestPtPage + kMaxGuestPts;
 inline constexpr uint64_t kSystemSize = kSystemPages * kPageSize;
 
