@@ -5,12 +5,10 @@
 #include <cstddef>
 #include <utility>
 
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
-
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "lib/base/file.h"
+#include "lib/base/toml.h"
 #include "lib/oci/registry/url.h"
 
 namespace serai::oci {

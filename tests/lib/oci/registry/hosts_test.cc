@@ -85,6 +85,8 @@ TEST(HostsTest, SaysWhereAFileIsWrong) {
     return ParseHostsToml(text, "r.example", "/d").status();
   };
   EXPECT_THAT(parse("server = "), HasStatus(kInvalid, "line 1"));
+  EXPECT_THAT(parse("[(a]\nb = 1"), HasStatus(kInvalid, "line 1"));
+  EXPECT_THAT(parse("[[[a]]]"), HasStatus(kInvalid, "line 1"));
   EXPECT_THAT(parse("\nserver = 1"),
               HasStatus(kInvalid, "line 2, column 10: server is no string"));
   EXPECT_THAT(parse("host = 3"), HasStatus(kInvalid, "host is no table"));
