@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cni/plugin.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <optional>
 #include <utility>
@@ -47,6 +50,19 @@ bool FitsInArgs(const std::string& value) {
     return c == ';' || c == '=' ||
            absl::ascii_iscntrl(static_cast<unsigned char>(c));
   });
+}
+
+// Plugins take a bad one without a word and map nothing.
+bool IsSound(const PortMapping& mapping) {
+  std::array<unsigned char, sizeof(in6_addr)> address = {};
+  const char* ip = mapping.host_ip.c_str();
+  return mapping.host_port >= 0 && mapping.host_port <= 65535 &&
+         mapping.container_port >= 1 && mapping.container_port <= 65535 &&
+         (mapping.protocol == "tcp" || mapping.protocol == "udp" ||
+          mapping.protocol == "sctp") &&
+         (mapping.host_ip.empty() ||
+          ::inet_pton(AF_INET, ip, address.data()) == 1 ||
+          ::inet_pton(AF_INET6, ip, address.data()) == 1);
 }
 
 std::string Args(const Attachment& attachment) {
@@ -103,11 +119,11 @@ absl::Status Validate(const Attachment& attachment) {
     }
   }
   for (const PortMapping& mapping : attachment.port_mappings) {
-    if (mapping.host_port < 0 || mapping.host_port > 65535 ||
-        mapping.container_port < 1 || mapping.container_port > 65535) {
+    if (!IsSound(mapping)) {
       return absl::InvalidArgumentError(
-          absl::StrCat("no port mapping: ", mapping.host_port, " to ",
-                       mapping.container_port));
+          absl::StrCat("no port mapping: ", Printable(mapping.host_ip), ":",
+                       mapping.host_port, " to ", mapping.container_port, "/",
+                       Printable(mapping.protocol)));
     }
   }
   return absl::OkStatus();

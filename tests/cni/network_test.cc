@@ -350,6 +350,12 @@ TEST_F(ClientTest, HostileAttachmentsReachNoPlugin) {
            },
            [](Attachment& a) {
              a.port_mappings = {{70000, 80, "tcp", ""}};
+           },
+           [](Attachment& a) {
+             a.port_mappings = {{80, 80, "icmp", ""}};
+           },
+           [](Attachment& a) {
+             a.port_mappings = {{80, 80, "tcp", "x"}};
            }}) {
     Attachment attachment = attachment_;
     spoil(attachment);
