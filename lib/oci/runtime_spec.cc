@@ -196,7 +196,10 @@ bool IsMac(absl::string_view mac) {
   return true;
 }
 
-absl::Status CheckNetDevice(const GuestDevice& device) {
+absl::Status ReadNetDevice(const Json& entry, GuestDevice& device) {
+  RETURN_IF_ERROR(ReadString(entry, "", "tap", device.tap));
+  RETURN_IF_ERROR(ReadString(entry, "", "mac", device.mac));
+  RETURN_IF_ERROR(ReadInteger<uint32_t>(entry, "", "mtu", device.mtu));
   // The kernel's limit for an interface's name, and what it refuses in one.
   if (device.tap.empty() || device.tap.size() > 15 ||
       device.tap.find('/') != std::string::npos) {
@@ -211,6 +214,15 @@ absl::Status CheckNetDevice(const GuestDevice& device) {
   return absl::OkStatus();
 }
 
+absl::Status ReadBlockDevice(const Json& entry, GuestDevice& device) {
+  RETURN_IF_ERROR(ReadString(entry, "", "path", device.path));
+  RETURN_IF_ERROR(ReadBool(entry, "", "readonly", device.read_only));
+  if (device.path.empty() || device.path[0] != '/') {
+    return Bad("path", "is not absolute");
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<GuestDevice> ReadDevice(const Json& entry) {
   if (!entry.is_object()) return Bad("an entry", "is not an object");
   GuestDevice device;
@@ -220,19 +232,12 @@ absl::StatusOr<GuestDevice> ReadDevice(const Json& entry) {
   if (!IsDeviceName(device.name)) {
     return Bad("name", "is not 1 to 67 letters and digits");
   }
-  RETURN_IF_ERROR(ReadString(entry, "", "tap", device.tap));
-  RETURN_IF_ERROR(ReadString(entry, "", "mac", device.mac));
-  RETURN_IF_ERROR(ReadInteger<uint32_t>(entry, "", "mtu", device.mtu));
-  RETURN_IF_ERROR(ReadString(entry, "", "path", device.path));
-  RETURN_IF_ERROR(ReadBool(entry, "", "readonly", device.read_only));
   if (type == "net") {
     device.type = GuestDevice::Type::kNet;
-    RETURN_IF_ERROR(CheckNetDevice(device), device.name);
+    RETURN_IF_ERROR(ReadNetDevice(entry, device), device.name);
   } else if (type == "block") {
     device.type = GuestDevice::Type::kBlock;
-    if (device.path.empty() || device.path[0] != '/') {
-      return Bad(device.name + ": path", "is not absolute");
-    }
+    RETURN_IF_ERROR(ReadBlockDevice(entry, device), device.name);
   } else {
     return Bad(device.name + ": type", "is neither net nor block");
   }

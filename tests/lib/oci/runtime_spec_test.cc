@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/oci/runtime_spec.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/support/status_matchers.h"
+
+namespace serai::oci {
+namespace {
+
+using ::serai::testing::HasStatus;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+RuntimeSpec FullSpec() {
+  RuntimeSpec spec;
+  spec.root_path = "/var/lib/serai/unpacked/abc";
+  spec.args = {"/app.hvt", "--name", "a \"b\" \\c", ""};
+  spec.oom_score_adj = -5;
+  spec.hostname = "pod";
+  spec.network_namespace = "/run/serai/netns/x";
+  spec.cgroups_path = "/kubepods/podx/y";
+  spec.resources.memory_limit = 64 << 20;
+  spec.resources.cpu_shares = 2;
+  spec.resources.cpu_quota = -1;
+  spec.resources.cpu_period = 100000;
+  spec.resources.cpus = "0-1";
+  spec.resources.mems = "0";
+  spec.resources.pids_limit = 10;
+  spec.unikernel = "/other.hvt";
+  spec.guest_memory = 32 << 20;
+  GuestDevice net;
+  net.name = "service";
+  net.tap = "serai0";
+  net.mac = "02:00:00:Aa:bB:01";
+  net.mtu = 1450;
+  GuestDevice block;
+  block.name = "storage";
+  block.type = GuestDevice::Type::kBlock;
+  block.path = "/dev/sdb";
+  block.read_only = true;
+  spec.devices = {net, block};
+  spec.annotations = {{"some.other/annotation", "value"}};
+  return spec;
+}
+
+// A document with `args` and one annotation.
+std::string WithAnnotation(absl::string_view key, absl::string_view json) {
+  return absl::StrCat(R"({"root":{"path":"/r"},"process":{"args":["a"]},)",
+                      R"("annotations":{")", key, R"(":)", json, "}}");
+}
+
+std::string WithDevices(std::string devices) {
+  std::string quoted;
+  for (const char c : devices) {
+    if (c == '"') quoted += '\\';
+    quoted += c;
+  }
+  return WithAnnotation(kDevicesAnnotation, "\"" + quoted + "\"");
+}
+
+TEST(RuntimeSpecTest, WhatIsWrittenIsReadBack) {
+  const RuntimeSpec spec = FullSpec();
+  ASSERT_OK_AND_ASSIGN(const RuntimeSpec read, ParseRuntimeSpec(ToJson(spec)));
+  EXPECT_EQ(read, spec);
+  RuntimeSpec least;
+  least.root_path = "/r";
+  least.args = {"app"};
+  ASSERT_OK_AND_ASSIGN(const RuntimeSpec again,
+                       ParseRuntimeSpec(ToJson(least)));
+  EXPECT_EQ(again, least);
+  EXPECT_THAT(ToJson(least), Not(HasSubstr("annotations")));
+}
+
+TEST(RuntimeSpecTest, ReadsWhatContainerdWritesAndIgnoresTheRest) {
+  ASSERT_OK_AND_ASSIGN(const RuntimeSpec spec, ParseRuntimeSpec(R"({
+    "ociVersion": "1.1.0",
+    "process": {"terminal": false, "user": {"uid": 0}, "args": ["/app", "x"],
+                "env": ["PATH=/"], "cwd": "/", "oomScoreAdj": 1000},
+    "root": {"path": "rootfs", "readonly": true},
+    "hostname": "h",
+    "mounts": [{"destination": "/proc", "type": "proc"}],
+    "annotations": {"io.kubernetes.cri.sandbox-id": "s"},
+    "linux": {
+      "resources": {"devices": [{"allow": false}],
+                    "memory": {"limit": 67108864, "swap": null},
+                    "cpu": {"shares": 102, "quota": 5000, "period": 100000}},
+      "cgroupsPath": "/k8s/x",
+      "namespaces": [{"type": "pid"}, {"type": "network", "path": "/n"}]}})"));
+  EXPECT_EQ(spec.root_path, "rootfs");
+  EXPECT_THAT(spec.args, ElementsAre("/app", "x"));
+  EXPECT_EQ(spec.unikernel_path(), "/app");
+  EXPECT_EQ(spec.oom_score_adj, 1000);
+  EXPECT_EQ(spec.network_namespace, "/n");
+  EXPECT_EQ(spec.cgroups_path, "/k8s/x");
+  EXPECT_EQ(spec.resources.memory_limit, 67108864);
+  EXPECT_EQ(spec.resources.cpu_quota, 5000);
+  EXPECT_EQ(spec.resources.pids_limit, std::nullopt);
+  EXPECT_EQ(spec.guest_memory, std::nullopt);
+}
+
+TEST(RuntimeSpecTest, TheAnnotationNamesTheUnikernelWithoutArgs) {
+  ASSERT_OK_AND_ASSIGN(
+      const RuntimeSpec spec,
+      ParseRuntimeSpec(
+          R"({"root":{"path":"/r"},"annotations":{"dev.serai.unikernel":"u"}})"));
+  EXPECT_EQ(spec.unikernel_path(), "u");
+}
+
+TEST(RuntimeSpecTest, NamesTheMemberThatIsWrong) {
+  const std::string ok = R"("root":{"path":"/r"},"process":{"args":["a"]})";
+  const std::pair<std::string, std::string> cases[] = {
+      {"", "config.json is not"},
+      {"[]", "config.json is not"},
+      {"{" + ok + "} x", "config.json is not"},
+      {"{}", "root.path is missing"},
+      {R"({"root":{"path":5}})", "root.path is not a string"},
+      {R"({"root":"/r"})", "root is not an object"},
+      {R"({"root":{"path":"/r"}})", "process.args names no unikernel"},
+      {R"({"root":{"path":"/r"},"process":{"args":[""]}})", "no unikernel"},
+      {R"({"root":{"path":"/r"},"process":{"args":[5]}})", "process.args has"},
+      {R"({"root":{"path":"/r"},"process":{"args":["a\u0000b"]}})", "NUL"},
+      {R"({"root":{"path":"/r"},"process":{"args":{}}})", "not an array"},
+      {"{" + ok + R"(,"linux":{"namespaces":5}})", "linux.namespaces is not"},
+      {"{" + ok + R"(,"linux":{"namespaces":[5]}})", "linux.namespaces has"},
+      {"{" + ok + R"(,"linux":{"resources":{"memory":{"limit":"1"}}}})",
+       "linux.resources.memory.limit is not an integer"},
+      {"{" + ok + R"(,"linux":{"resources":{"memory":{"limit":1.5}}}})",
+       "linux.resources.memory.limit is not an integer"},
+      {"{" + ok +
+           R"(,"linux":{"resources":{"pids":{"limit":9223372036854775808}}}})",
+       "linux.resources.pids.limit is out of range"},
+      {"{" + ok + R"(,"linux":{"resources":{"cpu":{"shares":-1}}}})",
+       "linux.resources.cpu.shares is negative"},
+      {"{" + ok + R"(,"annotations":{"x":5}})", "annotation x is not"},
+      {WithAnnotation("dev.serai.memory", R"("64Mi")"), "dev.serai.memory"},
+      {WithAnnotation("dev.serai.memory", R"("0")"), "dev.serai.memory"},
+      {WithAnnotation("dev.serai.memory", R"("-5")"), "dev.serai.memory"}};
+  for (const auto& [json, message] : cases) {
+    EXPECT_THAT(ParseRuntimeSpec(json), HasStatus(kInvalid, message)) << json;
+  }
+}
+
+TEST(RuntimeSpecTest, NamesTheDeviceThatIsWrong) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"5", "not a JSON array"},
+      {"[5]", "not an object"},
+      {R"([{"type":"net","tap":"t"}])", "name is not"},
+      {R"([{"name":"a b","type":"net","tap":"t"}])", "name is not"},
+      {R"([{"name":"n","type":"usb"}])", "n: type is neither"},
+      {R"([{"name":"n","type":"net"}])", "n: tap is no interface name"},
+      {R"([{"name":"n","type":"net","tap":"../../x"}])", "n: tap"},
+      {R"([{"name":"n","type":"net","tap":"0123456789abcdef"}])", "n: tap"},
+      {R"([{"name":"n","type":"net","tap":"t","mac":"02:00:00:00:00"}])",
+       "n: mac"},
+      {R"([{"name":"n","type":"net","tap":"t","mac":"02-00-00-00-00-00"}])",
+       "n: mac"},
+      {R"([{"name":"n","type":"net","tap":"t","mtu":5}])", "n: mtu"},
+      {R"([{"name":"n","type":"block","path":"x"}])", "n: path is not abs"},
+      {R"([{"name":"n","type":"block","path":"/x","readonly":1}])",
+       "n: readonly is not true or false"},
+      {R"([{"name":"n","type":"block","path":"/x"},)"
+       R"({"name":"n","type":"net","tap":"t"}])",
+       "n is there twice"}};
+  for (const auto& [devices, message] : cases) {
+    EXPECT_THAT(ParseRuntimeSpec(WithDevices(devices)),
+                HasStatus(kInvalid, message))
+        << devices;
+  }
+}
+
+TEST(RuntimeSpecTest, DepthAndSizeAreBounded) {
+  const std::string nested(100'000, '[');
+  EXPECT_THAT(ParseRuntimeSpec(nested), HasStatus(kInvalid, "config.json"));
+  EXPECT_THAT(ParseRuntimeSpec(absl::StrCat(R"({"x":)", std::string(70, '['),
+                                            std::string(70, ']'), "}")),
+              HasStatus(kInvalid, "config.json"));
+  EXPECT_THAT(ParseRuntimeSpec(std::string(kMaxRuntimeSpecBytes + 1, ' ')),
+              HasStatus(kInvalid, "too long"));
+}
+
+}  // namespace
+}  // namespace serai::oci

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client and the server on the two ends of a socket.
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "lib/base/event_loop.h"
+#include "lib/ttrpc/client.h"
+#include "lib/ttrpc/server.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+
+namespace serai::ttrpc {
+namespace {
+
+using ::serai::testing::HasStatus;
+using ::serai::testing::TempDir;
+
+// A server on a thread of its own. Methods: Echo; Fail; Hang, which never
+// answers; Later, which answers at the next Release.
+class TestServer {
+ public:
+  explicit TestServer(Server::Limits limits = Server::Limits())
+      : loop_(*EventLoop::Create()),
+        server_(
+            *loop_,
+            [this](Call call, Server::Reply reply) {
+              Handle(call, std::move(reply));
+            },
+            limits) {
+    UniqueFd listener(
+        ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address),
+                     sizeof(address)),
+              0);
+    EXPECT_EQ(::listen(listener.get(), 16), 0);
+    EXPECT_OK(server_.Listen(std::move(listener)));
+    thread_ = std::thread([this] { EXPECT_OK(loop_->Run()); });
+  }
+  ~TestServer() { Stop(); }
+  TestServer(const TestServer&) = delete;
+  TestServer& operator=(const TestServer&) = delete;
+
+  void Stop() {
+    if (!thread_.joinable()) return;
+    auto client = *Client::Connect(path());
+    client->CallAsync("s", "Stop", "", [](const auto&) {});
+    thread_.join();
+  }
+
+  std::string path() const { return dir_ / "socket"; }
+  std::unique_ptr<Client> Connect() { return *Client::Connect(path()); }
+
+ private:
+  void Handle(const Call& call, Server::Reply reply) {
+    if (call.method == "Echo") reply(call.request);
+    if (call.method == "Fail") reply(absl::DataLossError("as asked"));
+    if (call.method == "Later") later_.push_back(std::move(reply));
+    if (call.method == "Big") reply(std::string(kMaxDataBytes + 1, 'x'));
+    if (call.method == "Release") {
+      for (const Server::Reply& waiting : later_) waiting(std::string("late"));
+      later_.clear();
+      reply(std::string());
+    }
+    if (call.method == "Stop") loop_->Stop();
+  }
+
+  TempDir dir_;
+  std::unique_ptr<EventLoop> loop_;
+  Server server_;
+  std::vector<Server::Reply> later_;
+  std::thread thread_;
+};
+
+absl::Time Soon() { return absl::Now() + absl::Seconds(20); }
+
+TEST(ConnectionTest, AnswersAndErrorsComeBack) {
+  TestServer server;
+  const auto client = server.Connect();
+  EXPECT_EQ(client->Call("s", "Echo", "hello", Soon()).value_or(""), "hello");
+  EXPECT_THAT(client->Call("s", "Fail", "", Soon()),
+              HasStatus(absl::StatusCode::kDataLoss, "as asked"));
+  const std::string big(3 << 20, 'b');
+  EXPECT_EQ(client->Call("s", "Echo", big, Soon()).value_or(""), big);
+  EXPECT_THAT(
+      client->Call("s", "Echo", std::string(kMaxDataBytes, 'x'), Soon()),
+      HasStatus(absl::StatusCode::kResourceExhausted, "longer than"));
+  EXPECT_THAT(client->Call("s", "Big", "", Soon()),
+              HasStatus(absl::StatusCode::kResourceExhausted, "longer than"));
+  EXPECT_TRUE(client->connected());
+}
+
+TEST(ConnectionTest, ManyThreadsShareOneConnection) {
+  TestServer server;
+  const auto client = server.Connect();
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 200; ++i) {
+        const std::string text = absl::StrCat(t, ":", i);
+        if (client->Call("s", "Echo", text, Soon()).value_or("") != text) {
+          ++wrong;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(ConnectionTest, AnAnswerThatTakesLongHoldsUpNoOther) {
+  TestServer server;
+  const auto client = server.Connect();
+  std::promise<absl::StatusOr<std::string>> later;
+  client->CallAsync("s", "Later", "", [&](absl::StatusOr<std::string> answer) {
+    later.set_value(std::move(answer));
+  });
+  EXPECT_OK(client->Call("s", "Echo", "x", Soon()));
+  EXPECT_OK(server.Connect()->Call("s", "Release", "", Soon()));
+  EXPECT_EQ(later.get_future().get().value_or(""), "late");
+}
+
+TEST(ConnectionTest, ACallIsGivenUpAtItsDeadline) {
+  TestServer server;
+  const auto client = server.Connect();
+  EXPECT_THAT(
+      client->Call("s", "Hang", "", absl::Now() + absl::Milliseconds(50)),
+      HasStatus(absl::StatusCode::kDeadlineExceeded, "Hang"));
+  EXPECT_EQ(client->Call("s", "Echo", "x", Soon()).value_or(""), "x");
+}
+
+TEST(ConnectionTest, TheServersEndFailsWhatIsUnderWayAndWhatComes) {
+  auto server = std::make_unique<TestServer>();
+  const auto client = server->Connect();
+  std::promise<absl::Status> later;
+  client->CallAsync("s", "Hang", "",
+                    [&](const absl::StatusOr<std::string>& answer) {
+                      later.set_value(answer.status());
+                    });
+  auto blocked = std::async(std::launch::async, [&] {
+    return client->Call("s", "Hang", "", Soon()).status();
+  });
+  EXPECT_OK(client->Call("s", "Echo", "x", Soon()));
+  const std::string path = server->path();
+  server.reset();
+  const auto unavailable = HasStatus(absl::StatusCode::kUnavailable, "");
+  EXPECT_THAT(later.get_future().get(), unavailable);
+  EXPECT_THAT(blocked.get(), unavailable);
+  EXPECT_FALSE(client->connected());
+  EXPECT_THAT(client->Call("s", "Echo", "x", Soon()), unavailable);
+  absl::Status now;
+  client->CallAsync("s", "Echo", "x",
+                    [&](const absl::StatusOr<std::string>& answer) {
+                      now = answer.status();
+                    });
+  EXPECT_THAT(now, unavailable);
+  EXPECT_THAT(Client::Connect("unix://" + path).status(), unavailable);
+}
+
+TEST(ConnectionTest, TheClientsEndRunsItsCallbacks) {
+  TestServer server;
+  auto client = server.Connect();
+  absl::Status ended;
+  client->CallAsync("s", "Hang", "",
+                    [&](const absl::StatusOr<std::string>& answer) {
+                      ended = answer.status();
+                    });
+  client.reset();
+  EXPECT_THAT(ended, HasStatus(absl::StatusCode::kUnavailable, ""));
+}
+
+TEST(ConnectionTest, TooManyCallsAreRefusedAndNoneIsLost) {
+  TestServer server({.connections = 4, .calls = 3, .unsent_bytes = 1 << 20});
+  const auto client = server.Connect();
+  std::atomic<int> refused = 0;
+  std::atomic<int> answered = 0;
+  for (int i = 0; i < 10; ++i) {
+    client->CallAsync("s", "Later", "",
+                      [&](const absl::StatusOr<std::string>& answer) {
+                        ++(answer.ok() ? answered : refused);
+                      });
+  }
+  while (refused < 7) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_OK(server.Connect()->Call("s", "Release", "", Soon()));
+  while (answered < 3) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_EQ(refused, 7);
+}
+
+TEST(ConnectionTest, AClientThatTakesNoAnswersIsHeldBackThenDropped) {
+  TestServer server({.connections = 4, .calls = 1024, .unsent_bytes = 1 << 20});
+  UniqueFd slow(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  server.path().copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(::connect(slow.get(), reinterpret_cast<sockaddr*>(&address),
+                      sizeof(address)),
+            0);
+  const std::string frame = *EncodeFrame(
+      1, FrameType::kRequest,
+      EncodeRequest("s", "Echo", std::string(2 << 20, 'x'), absl::Seconds(9)));
+  ASSERT_OK(WriteAll(slow.get(), frame));
+  EXPECT_EQ(server.Connect()->Call("s", "Echo", "x", Soon()).value_or(""), "x");
+  std::string rest(1 << 16, '\0');
+  ssize_t n = 0;
+  while ((n = ::read(slow.get(), rest.data(), rest.size())) > 0) {
+  }
+  EXPECT_EQ(n, 0);
+}
+
+TEST(ConnectionTest, AddressesThatCannotBeAreRefused) {
+  EXPECT_THAT(Client::Connect("").status(),
+              HasStatus(absl::StatusCode::kInvalidArgument, "no path"));
+  EXPECT_THAT(Client::Connect(std::string(108, '/')).status(),
+              HasStatus(absl::StatusCode::kInvalidArgument, "no path"));
+}
+
+}  // namespace
+}  // namespace serai::ttrpc
