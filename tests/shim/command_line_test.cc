@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shim's own command line, and the one it makes for the tender.
+#include <fcntl.h>
+
+#include <string>
+#include <utility>
+
+#include "lib/base/file.h"
+#include "shim/arguments.h"
+#include "shim/options.h"
+#include "tests/support/status_matchers.h"
+
+namespace serai::shim {
+namespace {
+
+using ::serai::testing::HasStatus;
+using ::testing::ElementsAre;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+TEST(OptionsTest, TakesWhatContainerdGives) {
+  ASSERT_OK_AND_ASSIGN(
+      const Options options,
+      ParseOptions({"-namespace", "k8s.io", "-address", "/run/c.sock",
+                    "-publish-binary", "/usr/bin/containerd", "-id", "abc-1",
+                    "-debug", "--bundle=/b", "start"}));
+  EXPECT_EQ(options.namespace_name, "k8s.io");
+  EXPECT_EQ(options.id, "abc-1");
+  EXPECT_EQ(options.bundle, "/b");
+  EXPECT_EQ(options.command, "start");
+}
+
+TEST(OptionsTest, RefusesWhatItCannotUse) {
+  EXPECT_THAT(ParseOptions({}), HasStatus(kInvalid, "command"));
+  EXPECT_THAT(ParseOptions({"-id", "a", "-namespace", "n", "run"}),
+              HasStatus(kInvalid, "\"run\""));
+  EXPECT_THAT(ParseOptions({"start", "more"}), HasStatus(kInvalid, "more"));
+  EXPECT_THAT(ParseOptions({"start", "-id"}), HasStatus(kInvalid, "a value"));
+  EXPECT_THAT(ParseOptions({"-x", "start"}), HasStatus(kInvalid, "-x"));
+  for (const std::string id : {"", "..", "a/b", "-a", "a b", "a\n"}) {
+    EXPECT_THAT(ParseOptions({"-namespace", "n", "-id", id, "start"}),
+                HasStatus(kInvalid, "-id"));
+  }
+}
+
+TEST(EscapeArgumentTest, TheGuestsParserGetsTheArgumentBack) {
+  EXPECT_EQ(EscapeArgument("--ipv4=10.0.0.2/24"), "--ipv4=10.0.0.2/24");
+  EXPECT_EQ(EscapeArgument("a b"), "a\\ b");
+  EXPECT_EQ(EscapeArgument(R"(say "x\y")"), R"(say\ \"x\\y\")");
+  EXPECT_EQ(EscapeArgument(""), "\"\"");
+}
+
+class TenderCommandTest : public ::testing::Test {
+ protected:
+  TenderCommandTest() { spec_.args = {"/app", "--x", "a b"}; }
+
+  static UniqueFd Open() { return *OpenFile("/dev/null", O_RDONLY); }
+
+  oci::RuntimeSpec spec_;
+  Guest guest_;
+};
+
+TEST_F(TenderCommandTest, HandsEverythingOverByDescriptor) {
+  oci::GuestDevice net;
+  net.name = "service";
+  net.mac = "02:00:00:00:00:01";
+  net.mtu = 1450;
+  oci::GuestDevice block;
+  block.name = "storage";
+  block.type = oci::GuestDevice::Type::kBlock;
+  block.read_only = true;
+  spec_.devices = {net, block};
+  guest_.memory_mib = 64;
+  guest_.kvm = Open();
+  guest_.kernel = Open();
+  guest_.devices.push_back(Open());
+  guest_.devices.push_back(Open());
+  ASSERT_OK_AND_ASSIGN(const TenderCommand command,
+                       MakeTenderCommand(spec_, guest_));
+  EXPECT_THAT(
+      command.args,
+      ElementsAre("serai-tender", "--mem=64", "--kvm=@3", "--net:service=@4",
+                  "--net-mac:service=" + net.mac, "--net-mtu:service=1450",
+                  "--block:storage=@5:ro", "--", "@6", "--x", "a\\ b"));
+  EXPECT_THAT(command.fds,
+              ElementsAre(guest_.kvm.get(), guest_.devices[0].get(),
+                          guest_.devices[1].get(), guest_.kernel.get()));
+}
+
+TEST_F(TenderCommandTest, LeavesOutWhatIsNotSaid) {
+  guest_.kernel = Open();
+  ASSERT_OK_AND_ASSIGN(const TenderCommand command,
+                       MakeTenderCommand(spec_, guest_));
+  EXPECT_THAT(command.args,
+              ElementsAre("serai-tender", "--", "@3", "--x", "a\\ b"));
+}
+
+TEST_F(TenderCommandTest, ArgumentsMustFitInTheGuest) {
+  guest_.kernel = Open();
+  spec_.args = {"/app", std::string(4095, 'x'), std::string(4095, 'y')};
+  EXPECT_OK(MakeTenderCommand(spec_, guest_));  // 8191 with the space
+  spec_.args[2].push_back('y');
+  EXPECT_THAT(MakeTenderCommand(spec_, guest_), HasStatus(kInvalid, "8192"));
+  // It is the escaped length that counts.
+  spec_.args = {"/app", std::string(4096, ' ')};
+  EXPECT_THAT(MakeTenderCommand(spec_, guest_), HasStatus(kInvalid, "8192"));
+}
+
+}  // namespace
+}  // namespace serai::shim
