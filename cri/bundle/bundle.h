@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// From a container's configuration to the OCI config.json that its shim reads:
+// which file is the unikernel, what it is told, what it is given.
+
+#include <string>
+
+#include "cri/config/config.h"
+#include "cri/image/find_unikernel.h"
+#include "cri/image/image.h"
+#include "lib/base/status.h"
+#include "lib/oci/runtime_spec.h"
+#include "proto/state/record.pb.h"
+
+namespace serai::cri {
+
+struct BundleInput {
+  const state::v1::PodRecord& pod;
+  const runtime::v1::ContainerConfig& container;
+  const Image& image;
+  const HandlerConfig& handler;
+  std::string cgroup;  // path in the hierarchy
+  NodeTargets node;
+};
+
+struct Bundle {
+  oci::RuntimeSpec spec;
+  std::string unikernel;  // path in the image
+  std::string target;     // "hvt" or "spt"
+};
+
+// INVALID_ARGUMENT and FAILED_PRECONDITION with a sentence for the pod's
+// author: no unikernel, nothing to attach to a device, too little memory.
+absl::StatusOr<Bundle> MakeBundle(const BundleInput& input);
+
+// Writes `spec` as `directory`/config.json; makes the directory. On failure
+// nothing stays.
+absl::Status WriteBundle(const std::string& directory,
+                         const oci::RuntimeSpec& spec);
+
+// Whether this node can run hvt guests now (/dev/kvm opens and answers), and
+// spt guests (always).
+NodeTargets ProbeNode();
+
+}  // namespace serai::cri

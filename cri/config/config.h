@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// seraid's configuration: /etc/serai/config.toml, then config.toml.d/*.toml
+// beside it in order, later files over earlier ones. A key that is not known is
+// an error with its place: a typing mistake must not pass for a setting.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "lib/base/status.h"
+
+namespace serai::cri {
+
+inline constexpr char kDefaultConfigPath[] = "/etc/serai/config.toml";
+
+// [handlers.NAME]: a RuntimeClass handler.
+struct HandlerConfig {
+  // The guest's size when its container has no memory limit. Bytes.
+  int64_t default_memory = 64 << 20;
+  // What the tender and the kernel need beside the guest's own memory: added
+  // to the guest's size for the container's cgroup limit. Bytes.
+  int64_t overhead_memory = 32 << 20;
+};
+
+struct Config {
+  std::string root = "/var/lib/serai";  // survives a reboot
+  std::string state = "/run/serai";     // gone at reboot
+
+  struct Cri {
+    std::string socket = "/run/serai/seraid.sock";
+  } cri;
+
+  // Empty: looked for beside the daemon, in ../bin and in ../libexec/serai.
+  struct Programs {
+    std::string shim;
+    std::string tender;
+  } programs;
+
+  std::map<std::string, HandlerConfig> handlers = {{"unikernel", {}}};
+
+  struct Cni {
+    std::string conf_dir = "/etc/cni/net.d";
+    std::vector<std::string> bin_dirs = {"/opt/cni/bin", "/usr/lib/cni"};
+    absl::Duration timeout = absl::Seconds(60);  // of each plugin
+  } cni;
+
+  struct Registry {
+    std::string config_path = "/etc/containerd/certs.d";  // of hosts.toml files
+  } registry;
+
+  struct Cgroup {
+    // Of pods that come without a cgroup parent; path in the hierarchy.
+    std::string parent = "/serai";
+  } cgroup;
+};
+
+// Reads `path` and its drop-ins (`path`.d/*.toml). NOT_FOUND when `path` does
+// not exist, INVALID_ARGUMENT naming file, line, column and what is wrong.
+absl::StatusOr<Config> LoadConfig(const std::string& path);
+
+// Puts the settings of one document over `config`. `name` is for messages.
+absl::Status ApplyToml(const std::string& text, const std::string& name,
+                       Config& config);
+
+}  // namespace serai::cri

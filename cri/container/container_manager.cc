@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/container/container_manager.h"
+
+#include <signal.h>
+
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "cri/bundle/bundle.h"
+#include "cri/layout.h"
+#include "lib/base/fault.h"
+#include "lib/base/file.h"
+#include "spdlog/spdlog.h"
+
+namespace serai::cri {
+namespace {
+
+using runtime::v1::ContainerConfig;
+
+// How long a tender may take to be gone after SIGKILL, and its end to be
+// written down.
+constexpr absl::Duration kKillTimeout = absl::Seconds(10);
+// The exit code of a container that could not be started, as containerd and
+// CRI-O give it.
+constexpr int kExitStartError = 128;
+
+// A file name for people, kept with the record.
+std::string LogPath(const PodRecord& pod, const ContainerConfig& config) {
+  if (pod.config().log_directory().empty() || config.log_path().empty()) {
+    return "";
+  }
+  return JoinPath(pod.config().log_directory(), config.log_path());
+}
+
+}  // namespace
+
+ContainerManager::ContainerManager(const Config& config,
+                                   const ShimOptions& shim_options,
+                                   const host::CgroupHierarchy& cgroups,
+                                   ImageStore& images, Store& store,
+                                   ExitWatcher& watcher)
+    : config_(config),
+      shim_options_(shim_options),
+      cgroups_(cgroups),
+      images_(images),
+      store_(store),
+      watcher_(watcher) {}
+
+absl::Status ContainerManager::CheckOnlyContainer(
+    const Pod& pod, const ContainerConfig& config) const {
+  for (const auto& other : store_.ContainersOf(pod.id)) {
+    const ContainerRecord record = other->record.Get();
+    const auto& metadata = record.config().metadata();
+    if (metadata.name() != config.metadata().name()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a unikernel pod has exactly one container: this one has \"",
+          metadata.name(), "\", so \"", config.metadata().name(),
+          "\" can't be added. Make it a pod of its own"));
+    }
+    if (metadata.attempt() == config.metadata().attempt()) {
+      return absl::AlreadyExistsError(
+          absl::StrCat("attempt ", metadata.attempt(), " of container \"",
+                       metadata.name(), "\" exists as ", record.id()));
+    }
+    if (PhaseOf(record) != ContainerPhase::kExited) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("container \"", metadata.name(),
+                       "\" has not ended yet (", record.id(), ")"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ContainerRecord> ContainerManager::NewRecord(
+    const PodRecord& pod, const ContainerConfig& config) const {
+  if (config.metadata().name().empty()) {
+    return absl::InvalidArgumentError("the container's metadata lacks a name");
+  }
+  ContainerRecord record;
+  record.set_version(kRecordVersion);
+  record.set_id(NewId());
+  record.set_pod_id(pod.id());
+  *record.mutable_config() = config;
+  record.set_created_at_ns(absl::GetCurrentTimeNanos());
+  record.set_bundle(BundleDirectory(config_, record.id()));
+  // Beside the sandbox's cgroup: on v2 a group with processes has no children.
+  const std::string parent =
+      pod.cgroup().substr(0, pod.cgroup().find_last_of('/'));
+  record.set_cgroup(JoinPath(parent, record.id()));
+  record.set_log_path(LogPath(pod, config));
+  return record;
+}
+
+absl::StatusOr<std::string> ContainerManager::Create(
+    const std::string& pod_id, const ContainerConfig& config) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod, store_.FindPod(pod_id));
+  absl::MutexLock lock(&pod->operation);
+  const PodRecord pod_record = pod->record.Get();
+  if (pod_record.stopped() || !pod->alive) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("pod ", pod->id, " is not ready: it was stopped"));
+  }
+  RETURN_IF_ERROR(CheckOnlyContainer(*pod, config));
+  ASSIGN_OR_RETURN(const ContainerRecord record, NewRecord(pod_record, config));
+  auto container =
+      std::make_shared<Container>(store_.ContainerPath(record.id()), record);
+  absl::Status status = container->record.Save();
+  if (status.ok()) status = Prepare(pod_record, *container);
+  if (!status.ok()) {
+    const absl::Status undone =
+        FirstError(RemoveTree(record.bundle()), container->record.Erase());
+    if (!undone.ok()) {
+      spdlog::error("container {}: undoing its creation: {}", record.id(),
+                    std::string(undone.message()));
+    }
+    return status;
+  }
+  store_.Add(container);
+  return record.id();
+}
+
+absl::Status ContainerManager::Prepare(const PodRecord& pod,
+                                       Container& container) {
+  RETURN_IF_ERROR(FaultPoint("container.record"));
+  const ContainerRecord record = container.record.Get();
+  ASSIGN_OR_RETURN(const Image image,
+                   images_.Resolve(record.config().image().image()));
+  ASSIGN_OR_RETURN(const Bundle bundle,
+                   MakeBundle({pod, record.config(), image,
+                               config_.handlers.at(pod.handler()),
+                               record.cgroup(), ProbeNode()}));
+  RETURN_IF_ERROR(WriteBundle(record.bundle(), bundle.spec));
+  RETURN_IF_ERROR(FaultPoint("container.bundle"));
+  return container.record.Change([&](ContainerRecord& r) {
+    r.set_image_id(image.id);
+    r.set_image_ref(image.repo_digests.empty() ? image.id
+                                               : image.repo_digests.front());
+    r.set_unikernel(bundle.unikernel);
+    r.set_target(bundle.target);
+  });
+}
+
+absl::StatusOr<std::shared_ptr<Shim>> ContainerManager::PodShim(Pod& pod) {
+  if (auto shim = pod.shim(); shim != nullptr && shim->connected()) {
+    return shim;
+  }
+  ASSIGN_OR_RETURN(
+      std::shared_ptr<Shim> shim,
+      Shim::Start(shim_options_, pod.id, ShimDirectory(config_, pod.id)));
+  pod.set_shim(shim);
+  RETURN_IF_ERROR(FaultPoint("container.shim"));
+  RETURN_IF_ERROR(pod.record.Change(
+      [&](PodRecord& r) { r.set_shim_address(shim->address()); }));
+  ASSIGN_OR_RETURN(const pid_t pid, shim->Pid());
+  ASSIGN_OR_RETURN(const host::Cgroup cgroup,
+                   host::Cgroup::Open(cgroups_, pod.record.Get().cgroup()));
+  RETURN_IF_ERROR(cgroup.AddProcess(pid), "accounting for the shim");
+  return shim;
+}
+
+absl::Status ContainerManager::StartTask(Pod& pod, Container& container) {
+  const ContainerRecord record = container.record.Get();
+  ASSIGN_OR_RETURN(const std::shared_ptr<Shim> shim, PodShim(pod));
+  RETURN_IF_ERROR(
+      shim->Create(container.id, record.bundle(), record.log_path()));
+  absl::Status status = FaultPoint("container.task");
+  if (status.ok()) status = shim->Start(container.id);
+  if (status.ok()) status = FaultPoint("container.start");
+  if (status.ok()) return status;
+  // A task that never ran, or was just started, must not stay with the shim.
+  const absl::Status killed = shim->Kill(container.id, SIGKILL);
+  const absl::Status deleted = shim->Delete(container.id).status();
+  if (!deleted.ok() && !absl::IsNotFound(deleted)) {
+    spdlog::warn("container {}: removing its task: {} (kill: {})", container.id,
+                 std::string(deleted.message()), std::string(killed.message()));
+  }
+  return status;
+}
+
+absl::Status ContainerManager::Start(const std::string& id) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Container> container,
+                   store_.FindContainer(id));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
+                   store_.FindPod(container->pod_id));
+  absl::MutexLock lock(&pod->operation);
+  if (PhaseOf(container->record.Get()) != ContainerPhase::kCreated) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "container ", id, " was started before: a container runs once"));
+  }
+  if (pod->record.Get().stopped() || !pod->alive) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("pod ", pod->id, " is not ready: it was stopped"));
+  }
+  const int64_t now = absl::GetCurrentTimeNanos();
+  const absl::Status started = StartTask(*pod, *container);
+  if (!started.ok()) {
+    const absl::Status written =
+        container->record.ChangeAlways([&](ContainerRecord& r) {
+          r.set_finished_at_ns(now);
+          r.set_exit_code(kExitStartError);
+          r.set_reason("StartError");
+          r.set_message(std::string(started.message()));
+        });
+    container->ended.Notify();
+    if (!written.ok()) {
+      spdlog::error("container {}: {}", id, std::string(written.message()));
+    }
+    return started;
+  }
+  // The guest runs: that is so, also if it can't be written down.
+  const absl::Status written = container->record.ChangeAlways(
+      [&](ContainerRecord& r) { r.set_started_at_ns(now); });
+  if (!written.ok()) {
+    spdlog::error("container {}: {}", id, std::string(written.message()));
+  }
+  watcher_.Watch(container, pod->shim());
+  return absl::OkStatus();
+}
+
+absl::Status ContainerManager::StopLocked(Pod& pod, Container& container,
+                                          absl::Duration grace) {
+  if (PhaseOf(container.record.Get()) != ContainerPhase::kRunning) {
+    return absl::OkStatus();
+  }
+  const std::shared_ptr<Shim> shim = pod.shim();
+  if (shim == nullptr) {
+    watcher_.RecordLost(container, "its pod has no shim");
+    return absl::OkStatus();
+  }
+  for (const int signal_number : {SIGTERM, SIGKILL}) {
+    const absl::Status sent = shim->Kill(container.id, signal_number);
+    // Not found: it ends just now. Unavailable: the watcher sees that as well.
+    if (!sent.ok() && !absl::IsNotFound(sent) && !absl::IsUnavailable(sent)) {
+      return sent;
+    }
+    if (container.ended.WaitForNotificationWithTimeout(
+            signal_number == SIGTERM ? grace : kKillTimeout)) {
+      return absl::OkStatus();
+    }
+  }
+  return absl::DeadlineExceededError(
+      absl::StrCat("container ", container.id, " has not ended ",
+                   absl::FormatDuration(kKillTimeout), " after SIGKILL"));
+}
+
+absl::Status ContainerManager::Stop(const std::string& id,
+                                    absl::Duration grace) {
+  const auto container = store_.FindContainer(id);
+  if (absl::IsNotFound(container.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(container.status());
+  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
+                   store_.FindPod((*container)->pod_id));
+  absl::MutexLock lock(&pod->operation);
+  return StopLocked(*pod, **container, grace);
+}
+
+absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
+  RETURN_IF_ERROR(StopLocked(pod, container, absl::ZeroDuration()));
+  const ContainerRecord record = container.record.Get();
+  // Normally gone with its task.
+  ASSIGN_OR_RETURN(const host::Cgroup cgroup,
+                   host::Cgroup::Open(cgroups_, record.cgroup()));
+  RETURN_IF_ERROR(cgroup.Remove());
+  RETURN_IF_ERROR(RemoveTree(record.bundle()));
+  RETURN_IF_ERROR(container.record.Erase());
+  store_.RemoveContainer(container.id);
+  return absl::OkStatus();
+}
+
+absl::Status ContainerManager::Remove(const std::string& id) {
+  const auto container = store_.FindContainer(id);
+  if (absl::IsNotFound(container.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(container.status());
+  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
+                   store_.FindPod((*container)->pod_id));
+  absl::MutexLock lock(&pod->operation);
+  return RemoveLocked(*pod, **container);
+}
+
+absl::Status ContainerManager::ReopenLog(const std::string& id) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Container> container,
+                   store_.FindContainer(id));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
+                   store_.FindPod(container->pod_id));
+  const std::shared_ptr<Shim> shim = pod->shim();
+  if (PhaseOf(container->record.Get()) != ContainerPhase::kRunning ||
+      shim == nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("container ", id, " is not running"));
+  }
+  return shim->ReopenLog(container->id);
+}
+
+absl::Status ContainerManager::StopAll(Pod& pod) {
+  absl::Status status;
+  for (const auto& container : store_.ContainersOf(pod.id)) {
+    status =
+        FirstError(status, StopLocked(pod, *container, absl::ZeroDuration()));
+  }
+  return status;
+}
+
+absl::Status ContainerManager::RemoveAll(Pod& pod) {
+  absl::Status status;
+  for (const auto& container : store_.ContainersOf(pod.id)) {
+    status = FirstError(status, RemoveLocked(pod, *container));
+  }
+  return status;
+}
+
+}  // namespace serai::cri

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The containers of pods: one unikernel each, run by the pod's shim. Implements
+// CreateContainer, StartContainer, StopContainer, RemoveContainer and
+// ReopenContainerLog of the CRI. Any thread. A container runs at most once; a
+// restart is a new container in the same pod.
+
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "cri/config/config.h"
+#include "cri/container/exit_watcher.h"
+#include "cri/image/store.h"
+#include "cri/state/store.h"
+#include "cri/task/shim.h"
+#include "lib/base/status.h"
+#include "lib/host/cgroup.h"
+
+namespace serai::cri {
+
+class ContainerManager {
+ public:
+  // All must outlive the manager.
+  ContainerManager(const Config& config, const ShimOptions& shim_options,
+                   const host::CgroupHierarchy& cgroups, ImageStore& images,
+                   Store& store, ExitWatcher& watcher);
+
+  // Makes a container of pod `pod_id` and gives its id. All that can be known
+  // to be wrong with it is found here. On failure nothing is left.
+  absl::StatusOr<std::string> Create(
+      const std::string& pod_id, const runtime::v1::ContainerConfig& config);
+
+  // Starts the unikernel. FAILED_PRECONDITION when it was started before.
+  // On failure the container has ended, with the reason in its record.
+  absl::Status Start(const std::string& id);
+
+  // SIGTERM, then SIGKILL after `grace`; returns when the container has ended.
+  // An unknown id, or one that does not run, is success.
+  absl::Status Stop(const std::string& id, absl::Duration grace);
+
+  // Ends it if it runs, and forgets it. An unknown id is success.
+  absl::Status Remove(const std::string& id);
+
+  // Has the shim open the container's log file anew, after a rotation.
+  absl::Status ReopenLog(const std::string& id);
+
+  // For the pod manager, which holds pod.operation.
+  absl::Status StopAll(Pod& pod);
+  absl::Status RemoveAll(Pod& pod);
+
+ private:
+  absl::StatusOr<ContainerRecord> NewRecord(
+      const PodRecord& pod, const runtime::v1::ContainerConfig& config) const;
+  absl::Status CheckOnlyContainer(
+      const Pod& pod, const runtime::v1::ContainerConfig& config) const;
+  absl::Status Prepare(const PodRecord& pod, Container& container);
+  absl::Status StartTask(Pod& pod, Container& container);
+  absl::StatusOr<std::shared_ptr<Shim>> PodShim(Pod& pod);
+  absl::Status StopLocked(Pod& pod, Container& container, absl::Duration grace);
+  absl::Status RemoveLocked(Pod& pod, Container& container);
+
+  const Config& config_;
+  const ShimOptions& shim_options_;
+  const host::CgroupHierarchy& cgroups_;
+  ImageStore& images_;
+  Store& store_;
+  ExitWatcher& watcher_;
+};
+
+}  // namespace serai::cri

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/daemon.h"
+
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "cni/network.h"
+#include "cri/container/container_manager.h"
+#include "cri/container/exit_watcher.h"
+#include "cri/image/pull.h"
+#include "cri/image/store.h"
+#include "cri/layout.h"
+#include "cri/pod/pod_manager.h"
+#include "cri/recovery/recovery.h"
+#include "cri/server/control_service.h"
+#include "cri/server/image_service.h"
+#include "cri/server/runtime_service.h"
+#include "cri/state/store.h"
+#include "lib/base/file.h"
+#include "lib/host/cgroup.h"
+#include "spdlog/spdlog.h"
+
+namespace serai::cri {
+namespace {
+
+// What kubelet's client takes, and so what crictl and others send at most.
+constexpr int kMaxMessageBytes = 16 << 20;
+constexpr std::chrono::seconds kShutdownGrace(5);
+
+std::string DirectoryOf(const std::string& path) {
+  return path.substr(0, path.find_last_of('/'));
+}
+
+std::string OwnDirectory() {
+  std::array<char, 4096> path;
+  const ssize_t n = ::readlink("/proc/self/exe", path.data(), path.size());
+  return n <= 0 ? "/usr/bin"
+                : DirectoryOf(std::string(path.data(), static_cast<size_t>(n)));
+}
+
+// gRPC would take a socket away from another daemon without a word.
+absl::Status CheckNobodyListens(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the socket's path ", path, " is longer than ",
+                     sizeof(address.sun_path) - 1, " bytes"));
+  }
+  path.copy(address.sun_path, path.size());
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return ErrnoStatus(errno, "socket");
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+  if (::connect(fd.get(), generic, sizeof(address)) != 0) {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("another daemon serves ", path));
+}
+
+absl::Status MakeDirectories(const Config& config) {
+  for (const std::string& directory :
+       {config.root, config.state, NetnsDirectory(config),
+        ShimSocketDirectory(config), DirectoryOf(config.cri.socket)}) {
+    RETURN_IF_ERROR(MakeDirs(directory));
+  }
+  return absl::OkStatus();
+}
+
+ShimOptions ShimOptionsOf(const Config& config) {
+  return ShimOptions{
+      FindProgram(config.programs.shim, "containerd-shim-serai-v2"),
+      FindProgram(config.programs.tender, "serai-tender"),
+      ShimSocketDirectory(config)};
+}
+
+cni::Options CniOptionsOf(const Config& config) {
+  cni::Options options;
+  options.conf_dir = config.cni.conf_dir;
+  options.bin_dirs = config.cni.bin_dirs;
+  options.cache_dir = JoinPath(config.root, "cni");
+  options.timeout = config.cni.timeout;
+  return options;
+}
+
+}  // namespace
+
+// In the order of their making; the server goes first when they are unmade.
+struct Daemon::Parts {
+  Parts(Config c, host::CgroupHierarchy hierarchy,
+        std::unique_ptr<ImageStore> image_store)
+      : config(std::move(c)),
+        cgroups(std::move(hierarchy)),
+        images(std::move(image_store)),
+        puller(images.get(), PullOptionsOf(config)) {}
+
+  static PullOptions PullOptionsOf(const Config& config) {
+    PullOptions options;
+    options.registry.config_path = config.registry.config_path;
+    return options;
+  }
+
+  const Config config;
+  const ShimOptions shim_options = ShimOptionsOf(config);
+  const host::CgroupHierarchy cgroups;
+  const std::unique_ptr<ImageStore> images;
+  Puller puller;
+  cni::Client network{CniOptionsOf(config)};
+  Store store{config.root};
+  std::vector<std::string> made_cgroups;
+  ExitWatcher watcher{cgroups};
+  ContainerManager containers{config,  shim_options, cgroups,
+                              *images, store,        watcher};
+  PodManager pods{config, cgroups, network, store, containers};
+  RuntimeService runtime_service{
+      {config, shim_options, cgroups, network, store, pods, containers}};
+  ImageService image_service{*images, puller};
+  ControlService control_service{*images};
+  std::unique_ptr<grpc::Server> server;
+
+  // The parent of pods that come without one is the daemon's, not a pod's.
+  absl::Status MakeCgroupParent() {
+    ASSIGN_OR_RETURN(const host::Cgroup parent,
+                     host::Cgroup::Create(cgroups, config.cgroup.parent));
+    made_cgroups = parent.made();
+    return absl::OkStatus();
+  }
+
+  absl::Status Serve() {
+    const std::string& path = config.cri.socket;
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort(absl::StrCat("unix:", path),
+                             grpc::InsecureServerCredentials(), &port);
+    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    builder.SetMaxSendMessageSize(kMaxMessageBytes);
+    builder.RegisterService(&runtime_service);
+    builder.RegisterService(&image_service);
+    builder.RegisterService(&control_service);
+    server = builder.BuildAndStart();
+    if (server == nullptr || port == 0) {
+      return absl::UnavailableError(absl::StrCat("can't listen on ", path));
+    }
+    // Whoever may call us owns the node.
+    if (::chmod(path.c_str(), 0600) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("chmod ", path));
+    }
+    return absl::OkStatus();
+  }
+};
+
+Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Daemon::~Daemon() {
+  if (parts_->server != nullptr) {
+    parts_->server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+    parts_->server->Wait();
+  }
+  const absl::Status removed = host::RemoveMade(parts_->made_cgroups);
+  if (!removed.ok()) {
+    spdlog::warn("removing the cgroup parent: {}",
+                 std::string(removed.message()));
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
+  RETURN_IF_ERROR(MakeDirectories(config));
+  RETURN_IF_ERROR(CheckNobodyListens(config.cri.socket));
+  ASSIGN_OR_RETURN(host::CgroupHierarchy cgroups,
+                   host::CgroupHierarchy::Detect());
+  ASSIGN_OR_RETURN(std::unique_ptr<ImageStore> images,
+                   ImageStore::Open(config.root), "opening the image store");
+  std::unique_ptr<Daemon> daemon(new Daemon(std::make_unique<Parts>(
+      std::move(config), std::move(cgroups), std::move(images))));
+  Parts& parts = *daemon->parts_;
+  RETURN_IF_ERROR(parts.MakeCgroupParent(), "making the cgroup parent");
+  RETURN_IF_ERROR(Recovery(parts.config, parts.shim_options, parts.store,
+                           parts.pods, parts.watcher, parts.network)
+                      .Run(),
+                  "recovering");
+  RETURN_IF_ERROR(parts.Serve());
+  return daemon;
+}
+
+std::string FindProgram(const std::string& configured,
+                        const std::string& name) {
+  if (!configured.empty()) return configured;
+  const std::string own = OwnDirectory();
+  for (const char* relative : {"/", "/../bin/", "/../libexec/serai/"}) {
+    const std::string path = own + relative + name;
+    if (::access(path.c_str(), X_OK) == 0) return path;
+  }
+  return absl::StrCat(own, "/", name);
+}
+
+}  // namespace serai::cri

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Where seraid keeps what. Below `root`: records (cri/state/store.h), the CNI
+// client's cache and the image store. Below `state`, which is gone at reboot
+// like the kernel's objects that it names:
+//
+//   netns/<pod id>              the pod's network namespace, bind-mounted
+//   pods/<pod id>/              working directory of the pod's shim
+//   containers/<container id>/  bundle: the OCI config.json
+//   shims/                      the shims' sockets
+
+#include <string>
+
+#include "cri/config/config.h"
+#include "lib/base/file.h"
+
+namespace serai::cri {
+
+inline constexpr char kPodInterface[] = "eth0";
+inline constexpr char kTapName[] = "serai0";
+
+inline std::string NetnsDirectory(const Config& config) {
+  return JoinPath(config.state, "netns");
+}
+inline std::string NetnsPath(const Config& config, const std::string& pod) {
+  return JoinPath(NetnsDirectory(config), pod);
+}
+inline std::string ShimDirectory(const Config& config, const std::string& pod) {
+  return JoinPath(JoinPath(config.state, "pods"), pod);
+}
+inline std::string BundleDirectory(const Config& config,
+                                   const std::string& container) {
+  return JoinPath(JoinPath(config.state, "containers"), container);
+}
+inline std::string ShimSocketDirectory(const Config& config) {
+  return JoinPath(config.state, "shims");
+}
+
+}  // namespace serai::cri

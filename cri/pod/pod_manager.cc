@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/pod/pod_manager.h"
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/time/clock.h"
+#include "cri/container/container_manager.h"
+#include "cri/layout.h"
+#include "lib/base/fault.h"
+#include "lib/base/file.h"
+#include "lib/host/netns.h"
+#include "lib/host/tap.h"
+#include "spdlog/spdlog.h"
+
+namespace serai::cri {
+namespace {
+
+using runtime::v1::PodSandboxConfig;
+
+absl::Status Validate(const PodSandboxConfig& config) {
+  const auto& metadata = config.metadata();
+  if (metadata.name().empty() || metadata.namespace_().empty() ||
+      metadata.uid().empty()) {
+    return absl::InvalidArgumentError(
+        "the sandbox's metadata lacks a name, a namespace or a uid");
+  }
+  const auto& options = config.linux().security_context().namespace_options();
+  if (options.network() == runtime::v1::NODE) {
+    return absl::InvalidArgumentError(
+        "a unikernel can't share the node's network (hostNetwork): it has its "
+        "own network stack and needs an interface of its own");
+  }
+  const std::string& parent = config.linux().cgroup_parent();
+  if (!parent.empty() && !absl::StartsWith(parent, "/")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cgroup parent \"", parent,
+                     "\" is no path: the cgroupfs driver is in use, kubelet's "
+                     "must be the same"));
+  }
+  return absl::OkStatus();
+}
+
+cni::Attachment AttachmentOf(const PodRecord& record) {
+  const PodSandboxConfig& config = record.config();
+  cni::Attachment attachment;
+  attachment.container_id = record.id();
+  attachment.netns = record.netns_path();
+  attachment.interface_name = record.network().interface();
+  attachment.pod_name = config.metadata().name();
+  attachment.pod_namespace = config.metadata().namespace_();
+  attachment.pod_uid = config.metadata().uid();
+  for (const auto& port : config.port_mappings()) {
+    if (port.host_port() <= 0) continue;
+    cni::PortMapping mapping;
+    mapping.host_port = port.host_port();
+    mapping.container_port = port.container_port();
+    mapping.host_ip = port.host_ip();
+    mapping.protocol = port.protocol() == runtime::v1::UDP    ? "udp"
+                       : port.protocol() == runtime::v1::SCTP ? "sctp"
+                                                              : "tcp";
+    attachment.port_mappings.push_back(std::move(mapping));
+  }
+  return attachment;
+}
+
+}  // namespace
+
+PodManager::PodManager(const Config& config,
+                       const host::CgroupHierarchy& cgroups,
+                       cni::Client& network, Store& store,
+                       ContainerManager& containers)
+    : config_(config),
+      cgroups_(cgroups),
+      network_(network),
+      store_(store),
+      containers_(containers) {}
+
+absl::StatusOr<PodRecord> PodManager::NewRecord(
+    const PodSandboxConfig& config, const std::string& handler) const {
+  RETURN_IF_ERROR(Validate(config));
+  // A pod without a RuntimeClass that arrives here is meant for the one handler
+  // of a unikernel-only node.
+  std::string name = handler;
+  if (name.empty() && config_.handlers.size() == 1) {
+    name = config_.handlers.begin()->first;
+  }
+  if (config_.handlers.count(name) == 0) {
+    std::string known;
+    for (const auto& [key, value] : config_.handlers) {
+      absl::StrAppend(&known, known.empty() ? "" : ", ", key);
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("no runtime handler is called \"", handler,
+                     "\"; the configuration has: ", known));
+  }
+  PodRecord record;
+  record.set_version(kRecordVersion);
+  record.set_id(NewId());
+  *record.mutable_config() = config;
+  record.set_handler(name);
+  record.set_created_at_ns(absl::GetCurrentTimeNanos());
+  record.set_netns_path(NetnsPath(config_, record.id()));
+  record.set_tap(kTapName);
+  record.mutable_network()->set_interface(kPodInterface);
+  const std::string& parent = config.linux().cgroup_parent();
+  record.set_cgroup(
+      JoinPath(parent.empty() ? config_.cgroup.parent : parent, record.id()));
+  return record;
+}
+
+absl::StatusOr<std::string> PodManager::Run(const PodSandboxConfig& config,
+                                            const std::string& handler) {
+  ASSIGN_OR_RETURN(const PodRecord record, NewRecord(config, handler));
+  RETURN_IF_ERROR(store_.ReserveName(PodName(config), record.id()));
+  auto pod = std::make_shared<Pod>(store_.PodPath(record.id()), record);
+  absl::MutexLock lock(&pod->operation);
+  // The record comes first, with every name that Build() may use: what a crash
+  // leaves is found by it.
+  absl::Status status = pod->record.Save();
+  if (status.ok()) status = Build(*pod);
+  if (status.ok()) {
+    status = pod->record.Change([](PodRecord& r) { r.set_committed(true); });
+  }
+  if (!status.ok()) {
+    Undo(pod);
+    return status;
+  }
+  store_.Add(pod);
+  return record.id();
+}
+
+absl::Status PodManager::Build(Pod& pod) {
+  const PodRecord record = pod.record.Get();
+  RETURN_IF_ERROR(FaultPoint("pod.record"));
+  RETURN_IF_ERROR(MakeDirs(ShimDirectory(config_, record.id())));
+  RETURN_IF_ERROR(FaultPoint("pod.directory"));
+  RETURN_IF_ERROR(host::CreateNetns(record.netns_path()),
+                  "making the network namespace");
+  RETURN_IF_ERROR(FaultPoint("pod.netns"));
+  RETURN_IF_ERROR(Connect(pod), "setting up the network");
+  RETURN_IF_ERROR(MakeCgroup(pod), "making the cgroup");
+  return FaultPoint("pod.cgroup");
+}
+
+absl::Status PodManager::Connect(Pod& pod) {
+  const PodRecord record = pod.record.Get();
+  ASSIGN_OR_RETURN(const cni::Result result,
+                   network_.Add(AttachmentOf(record)));
+  RETURN_IF_ERROR(FaultPoint("pod.cni"));
+  ASSIGN_OR_RETURN(const UniqueFd netns, host::OpenNetns(record.netns_path()));
+  host::TapSpec spec;
+  spec.interface = record.network().interface();
+  spec.tap = record.tap();
+  ASSIGN_OR_RETURN(const host::Tap tap, host::CreateTap(netns.get(), spec));
+  RETURN_IF_ERROR(FaultPoint("pod.tap"));
+  return pod.record.Change([&](PodRecord& r) {
+    r.mutable_network()->set_mac(tap.mac);
+    r.mutable_network()->set_mtu(static_cast<uint32_t>(tap.mtu));
+    for (const cni::IpConfig& ip : result.ips) {
+      auto* address = r.mutable_network()->add_addresses();
+      address->set_address(ip.address);
+      address->set_prefix_length(static_cast<uint32_t>(ip.prefix_length));
+      address->set_gateway(ip.gateway);
+    }
+  });
+}
+
+absl::Status PodManager::MakeCgroup(Pod& pod) {
+  ASSIGN_OR_RETURN(const host::Cgroup cgroup,
+                   host::Cgroup::Create(cgroups_, pod.record.Get().cgroup()));
+  return pod.record.Change([&](PodRecord& r) {
+    for (const std::string& made : cgroup.made()) r.add_made_cgroups(made);
+  });
+}
+
+void PodManager::Undo(const std::shared_ptr<Pod>& pod) {
+  absl::Status undone = TearDown(*pod);
+  if (undone.ok()) undone = pod->record.Erase();
+  if (undone.ok()) {
+    store_.ReleaseNames(pod->id);
+    return;
+  }
+  spdlog::error("pod {}: undoing its creation: {}", pod->id,
+                std::string(undone.message()));
+  pod->alive = false;
+  store_.Add(pod);
+}
+
+absl::Status PodManager::TearDown(Pod& pod) {
+  const PodRecord record = pod.record.Get();
+  absl::Status status;
+  if (const std::shared_ptr<Shim> shim = pod.shim(); shim != nullptr) {
+    // A shim that is gone already is what is wanted.
+    const absl::Status shut = shim->Shutdown(record.id());
+    if (!absl::IsUnavailable(shut)) status = FirstError(status, shut);
+    pod.set_shim(nullptr);
+  }
+  status = FirstError(
+      status, Annotate(network_.Del(record.id(), record.network().interface()),
+                       "giving back the network"));
+  // The tap goes with its namespace.
+  status = FirstError(status, host::RemoveNetns(record.netns_path()));
+  const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
+  status = FirstError(status, cgroup.status());
+  if (cgroup.ok()) {
+    status = FirstError(status, cgroup->KillAll());
+    status = FirstError(status, cgroup->Remove());
+    status =
+        FirstError(status, host::RemoveMade({record.made_cgroups().begin(),
+                                             record.made_cgroups().end()}));
+  }
+  return FirstError(status, RemoveTree(ShimDirectory(config_, record.id())));
+}
+
+absl::Status PodManager::StopLocked(Pod& pod) {
+  if (pod.record.Get().stopped()) return absl::OkStatus();
+  RETURN_IF_ERROR(containers_.StopAll(pod));
+  RETURN_IF_ERROR(TearDown(pod));
+  return pod.record.Change([](PodRecord& r) { r.set_stopped(true); });
+}
+
+absl::Status PodManager::Stop(const std::string& id) {
+  const absl::StatusOr<std::shared_ptr<Pod>> pod = store_.FindPod(id);
+  if (absl::IsNotFound(pod.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(pod.status());
+  absl::MutexLock lock(&(*pod)->operation);
+  return StopLocked(**pod);
+}
+
+absl::Status PodManager::Remove(const std::string& id) {
+  const absl::StatusOr<std::shared_ptr<Pod>> found = store_.FindPod(id);
+  if (absl::IsNotFound(found.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(found.status());
+  const std::shared_ptr<Pod> pod = *found;
+  absl::MutexLock lock(&pod->operation);
+  RETURN_IF_ERROR(StopLocked(*pod));
+  RETURN_IF_ERROR(containers_.RemoveAll(*pod));
+  RETURN_IF_ERROR(pod->record.Erase());
+  store_.RemovePod(pod->id);
+  store_.ReleaseNames(pod->id);
+  return absl::OkStatus();
+}
+
+}  // namespace serai::cri

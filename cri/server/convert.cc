@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/server/convert.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "absl/strings/match.h"
+
+namespace serai::cri {
+namespace {
+
+template <typename Map>
+bool HasLabels(const Map& labels, const Map& wanted) {
+  return std::all_of(wanted.begin(), wanted.end(), [&](const auto& label) {
+    const auto found = labels.find(label.first);
+    return found != labels.end() && found->second == label.second;
+  });
+}
+
+v1::ImageSpec ImageOf(const ContainerRecord& record) {
+  v1::ImageSpec spec = record.config().image();
+  // kubelet asks by id and shows what the pod's author wrote.
+  if (!spec.user_specified_image().empty()) {
+    spec.set_image(spec.user_specified_image());
+  }
+  return spec;
+}
+
+}  // namespace
+
+v1::PodSandboxState StateOf(const Pod& pod, const PodRecord& record) {
+  return record.committed() && !record.stopped() && pod.alive
+             ? v1::SANDBOX_READY
+             : v1::SANDBOX_NOTREADY;
+}
+
+v1::PodSandbox ToPodSandbox(const Pod& pod) {
+  const PodRecord record = pod.record.Get();
+  v1::PodSandbox out;
+  out.set_id(record.id());
+  *out.mutable_metadata() = record.config().metadata();
+  out.set_state(StateOf(pod, record));
+  out.set_created_at(record.created_at_ns());
+  *out.mutable_labels() = record.config().labels();
+  *out.mutable_annotations() = record.config().annotations();
+  out.set_runtime_handler(record.handler());
+  return out;
+}
+
+v1::PodSandboxStatus ToPodSandboxStatus(const Pod& pod) {
+  const PodRecord record = pod.record.Get();
+  v1::PodSandboxStatus out;
+  out.set_id(record.id());
+  *out.mutable_metadata() = record.config().metadata();
+  out.set_state(StateOf(pod, record));
+  out.set_created_at(record.created_at_ns());
+  const auto& addresses = record.network().addresses();
+  for (int i = 0; i < addresses.size(); ++i) {
+    if (i == 0) {
+      out.mutable_network()->set_ip(addresses[i].address());
+    } else {
+      out.mutable_network()->add_additional_ips()->set_ip(
+          addresses[i].address());
+    }
+  }
+  *out.mutable_linux()->mutable_namespaces()->mutable_options() =
+      record.config().linux().security_context().namespace_options();
+  *out.mutable_labels() = record.config().labels();
+  *out.mutable_annotations() = record.config().annotations();
+  out.set_runtime_handler(record.handler());
+  return out;
+}
+
+v1::ContainerState StateOf(const ContainerRecord& record) {
+  switch (PhaseOf(record)) {
+    case ContainerPhase::kCreated:
+      return v1::CONTAINER_CREATED;
+    case ContainerPhase::kRunning:
+      return v1::CONTAINER_RUNNING;
+    case ContainerPhase::kExited:
+      return v1::CONTAINER_EXITED;
+  }
+  return v1::CONTAINER_UNKNOWN;
+}
+
+v1::Container ToContainer(const ContainerRecord& record) {
+  v1::Container out;
+  out.set_id(record.id());
+  out.set_pod_sandbox_id(record.pod_id());
+  *out.mutable_metadata() = record.config().metadata();
+  *out.mutable_image() = ImageOf(record);
+  out.set_image_ref(record.image_ref());
+  out.set_image_id(record.image_id());
+  out.set_state(StateOf(record));
+  out.set_created_at(record.created_at_ns());
+  *out.mutable_labels() = record.config().labels();
+  *out.mutable_annotations() = record.config().annotations();
+  return out;
+}
+
+v1::ContainerStatus ToContainerStatus(const ContainerRecord& record) {
+  v1::ContainerStatus out;
+  out.set_id(record.id());
+  *out.mutable_metadata() = record.config().metadata();
+  out.set_state(StateOf(record));
+  out.set_created_at(record.created_at_ns());
+  out.set_started_at(record.started_at_ns());
+  out.set_finished_at(record.finished_at_ns());
+  out.set_exit_code(record.exit_code());
+  *out.mutable_image() = ImageOf(record);
+  out.set_image_ref(record.image_ref());
+  out.set_image_id(record.image_id());
+  out.set_reason(record.reason());
+  out.set_message(record.message());
+  *out.mutable_labels() = record.config().labels();
+  *out.mutable_annotations() = record.config().annotations();
+  *out.mutable_mounts() = record.config().mounts();
+  out.set_log_path(record.log_path());
+  *out.mutable_resources()->mutable_linux() =
+      record.config().linux().resources();
+  return out;
+}
+
+v1::ContainerStats ToContainerStats(const ContainerRecord& record,
+                                    const host::CgroupUsage& usage,
+                                    int64_t time_ns) {
+  v1::ContainerStats out;
+  auto* attributes = out.mutable_attributes();
+  attributes->set_id(record.id());
+  *attributes->mutable_metadata() = record.config().metadata();
+  *attributes->mutable_labels() = record.config().labels();
+  *attributes->mutable_annotations() = record.config().annotations();
+  auto* cpu = out.mutable_cpu();
+  cpu->set_timestamp(time_ns);
+  cpu->mutable_usage_core_nano_seconds()->set_value(usage.cpu_ns);
+  auto* memory = out.mutable_memory();
+  memory->set_timestamp(time_ns);
+  memory->mutable_working_set_bytes()->set_value(usage.working_set_bytes);
+  memory->mutable_usage_bytes()->set_value(usage.memory_bytes);
+  memory->mutable_rss_bytes()->set_value(usage.rss_bytes);
+  memory->mutable_page_faults()->set_value(usage.page_faults);
+  memory->mutable_major_page_faults()->set_value(usage.major_page_faults);
+  if (usage.memory_limit_bytes &&
+      *usage.memory_limit_bytes > usage.working_set_bytes) {
+    memory->mutable_available_bytes()->set_value(*usage.memory_limit_bytes -
+                                                 usage.working_set_bytes);
+  }
+  // A unikernel writes nothing to its image.
+  out.mutable_writable_layer()->set_timestamp(time_ns);
+  out.mutable_writable_layer()->mutable_used_bytes()->set_value(0);
+  return out;
+}
+
+v1::Image ToImage(const Image& image) {
+  v1::Image out;
+  out.set_id(image.id);
+  for (const std::string& tag : image.repo_tags) out.add_repo_tags(tag);
+  for (const std::string& digest : image.repo_digests) {
+    out.add_repo_digests(digest);
+  }
+  out.set_size(static_cast<uint64_t>(image.size));
+  // "uid", "name", and either with ":group".
+  const std::string user =
+      image.config.user.substr(0, image.config.user.find(':'));
+  int64_t uid = 0;
+  const auto [end, error] =
+      std::from_chars(user.data(), user.data() + user.size(), uid);
+  if (error == std::errc() && end == user.data() + user.size()) {
+    out.mutable_uid()->set_value(uid);
+  } else {
+    out.set_username(user);
+  }
+  out.mutable_spec()->set_image(
+      image.repo_tags.empty() ? image.id : image.repo_tags.front());
+  return out;
+}
+
+bool Passes(const v1::PodSandbox& pod, const v1::PodSandboxFilter& filter) {
+  return absl::StartsWith(pod.id(), filter.id()) &&
+         (!filter.has_state() || filter.state().state() == pod.state()) &&
+         HasLabels(pod.labels(), filter.label_selector());
+}
+
+bool Passes(const v1::Container& container, const v1::ContainerFilter& filter) {
+  return absl::StartsWith(container.id(), filter.id()) &&
+         (!filter.has_state() || filter.state().state() == container.state()) &&
+         absl::StartsWith(container.pod_sandbox_id(),
+                          filter.pod_sandbox_id()) &&
+         HasLabels(container.labels(), filter.label_selector());
+}
+
+}  // namespace serai::cri

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/server/edge.h"
+
+#include "absl/time/clock.h"
+#include "spdlog/spdlog.h"
+
+namespace serai::cri {
+
+grpc::Status Answer(const char* method, const std::string& id,
+                    absl::FunctionRef<absl::Status()> work) {
+  const absl::Time start = absl::Now();
+  const absl::Status status = work();
+  const double milliseconds = absl::ToDoubleMilliseconds(absl::Now() - start);
+  if (status.ok()) {
+    spdlog::debug("{} {} ({:.1f} ms)", method, id, milliseconds);
+    return grpc::Status::OK;
+  }
+  spdlog::warn("{} {}: {} ({:.1f} ms)", method, id, status.ToString(),
+               milliseconds);
+  // The codes are the same numbers.
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                      std::string(status.message()));
+}
+
+}  // namespace serai::cri

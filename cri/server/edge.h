@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// The one place where calls become visible: each RPC runs through Answer(),
+// which logs it, with how long it took, and turns our errors into gRPC's. What
+// is beneath knows nothing of gRPC. Requests are not logged: they hold
+// credentials and secrets.
+
+#include <grpcpp/support/status.h>
+
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "lib/base/status.h"
+
+namespace serai::cri {
+
+// Runs `work` as RPC `method` on the object `id` (may be empty).
+grpc::Status Answer(const char* method, const std::string& id,
+                    absl::FunctionRef<absl::Status()> work);
+
+}  // namespace serai::cri

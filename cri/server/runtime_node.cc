@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node: version, status, configuration, and what a unikernel cannot do.
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "cri/bundle/bundle.h"
+#include "cri/server/edge.h"
+#include "cri/server/runtime_service.h"
+#include "lib/base/version.h"
+#include "nlohmann/json.hpp"
+
+namespace serai::cri {
+namespace {
+
+constexpr char kKubeletApiVersion[] = "0.1.0";
+constexpr char kCriVersion[] = "v1";
+
+absl::Status ProgramsAreThere(const ShimOptions& programs) {
+  for (const std::string& path : {programs.program, programs.tender}) {
+    if (::access(path.c_str(), X_OK) != 0) {
+      return absl::UnavailableError(
+          absl::StrCat(path, ": ", std::strerror(errno)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void AddCondition(const char* type, const absl::Status& status,
+                  const char* reason, runtime::v1::RuntimeStatus& out) {
+  runtime::v1::RuntimeCondition* condition = out.add_conditions();
+  condition->set_type(type);
+  condition->set_status(status.ok());
+  if (status.ok()) return;
+  condition->set_reason(reason);
+  condition->set_message(std::string(status.message()));
+}
+
+absl::Status NoExec() {
+  return absl::UnimplementedError(
+      "a unikernel has no processes to execute a command in: it is one program "
+      "and its own kernel. Use logs, an HTTP probe or port-forward instead");
+}
+
+}  // namespace
+
+grpc::Status RuntimeService::Version(grpc::ServerContext*,
+                                     const runtime::v1::VersionRequest*,
+                                     runtime::v1::VersionResponse* response) {
+  response->set_version(kKubeletApiVersion);
+  response->set_runtime_name("serai");
+  response->set_runtime_version(kVersion);
+  response->set_runtime_api_version(kCriVersion);
+  return grpc::Status::OK;
+}
+
+grpc::Status RuntimeService::Status(grpc::ServerContext*,
+                                    const runtime::v1::StatusRequest* request,
+                                    runtime::v1::StatusResponse* response) {
+  return Answer("Status", "", [&] {
+    runtime::v1::RuntimeStatus& status = *response->mutable_status();
+    AddCondition("RuntimeReady", ProgramsAreThere(parts_.shim_options),
+                 "ProgramMissing", status);
+    AddCondition("NetworkReady", parts_.network.Ready(),
+                 "NetworkPluginNotReady", status);
+    for (const auto& [name, handler] : parts_.config.handlers) {
+      runtime::v1::RuntimeHandler* out = response->add_runtime_handlers();
+      out->set_name(name);
+      out->mutable_features()->set_user_namespaces(false);
+      out->mutable_features()->set_recursive_read_only_mounts(false);
+    }
+    if (request->verbose()) {
+      const NodeTargets node = ProbeNode();
+      const nlohmann::json info = {
+          {"hvt", node.hvt ? "available" : node.hvt_reason},
+          {"spt", node.spt ? "available" : node.spt_reason},
+          {"shim", parts_.shim_options.program},
+          {"tender", parts_.shim_options.tender},
+          {"cgroup", parts_.cgroups.is_v2() ? "v2" : "v1"}};
+      (*response->mutable_info())["serai"] = info.dump();
+    }
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status RuntimeService::RuntimeConfig(
+    grpc::ServerContext*, const runtime::v1::RuntimeConfigRequest*,
+    runtime::v1::RuntimeConfigResponse* response) {
+  response->mutable_linux()->set_cgroup_driver(runtime::v1::CGROUPFS);
+  return grpc::Status::OK;
+}
+
+grpc::Status RuntimeService::UpdateRuntimeConfig(
+    grpc::ServerContext*, const runtime::v1::UpdateRuntimeConfigRequest*,
+    runtime::v1::UpdateRuntimeConfigResponse*) {
+  // Only the node's pod CIDR is in it, which is the CNI plugins' business.
+  return grpc::Status::OK;
+}
+
+grpc::Status RuntimeService::ExecSync(
+    grpc::ServerContext*, const runtime::v1::ExecSyncRequest* request,
+    runtime::v1::ExecSyncResponse*) {
+  return Answer("ExecSync", request->container_id(), NoExec);
+}
+
+grpc::Status RuntimeService::Exec(grpc::ServerContext*,
+                                  const runtime::v1::ExecRequest* request,
+                                  runtime::v1::ExecResponse*) {
+  return Answer("Exec", request->container_id(), NoExec);
+}
+
+}  // namespace serai::cri

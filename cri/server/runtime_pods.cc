@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pods: thin over PodManager and the store.
+#include "cri/server/convert.h"
+#include "cri/server/edge.h"
+#include "cri/server/runtime_service.h"
+
+namespace serai::cri {
+
+grpc::Status RuntimeService::RunPodSandbox(
+    grpc::ServerContext*, const v1::RunPodSandboxRequest* request,
+    v1::RunPodSandboxResponse* response) {
+  const auto& metadata = request->config().metadata();
+  return Answer("RunPodSandbox",
+                absl::StrCat(metadata.namespace_(), "/", metadata.name()), [&] {
+                  ASSIGN_OR_RETURN(*response->mutable_pod_sandbox_id(),
+                                   parts_.pods.Run(request->config(),
+                                                   request->runtime_handler()));
+                  return absl::OkStatus();
+                });
+}
+
+grpc::Status RuntimeService::StopPodSandbox(
+    grpc::ServerContext*, const v1::StopPodSandboxRequest* request,
+    v1::StopPodSandboxResponse*) {
+  const std::string& id = request->pod_sandbox_id();
+  return Answer("StopPodSandbox", id, [&] { return parts_.pods.Stop(id); });
+}
+
+grpc::Status RuntimeService::RemovePodSandbox(
+    grpc::ServerContext*, const v1::RemovePodSandboxRequest* request,
+    v1::RemovePodSandboxResponse*) {
+  const std::string& id = request->pod_sandbox_id();
+  return Answer("RemovePodSandbox", id, [&] { return parts_.pods.Remove(id); });
+}
+
+grpc::Status RuntimeService::PodSandboxStatus(
+    grpc::ServerContext*, const v1::PodSandboxStatusRequest* request,
+    v1::PodSandboxStatusResponse* response) {
+  return Answer("PodSandboxStatus", request->pod_sandbox_id(), [&] {
+    ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
+                     parts_.store.FindPod(request->pod_sandbox_id()));
+    *response->mutable_status() = ToPodSandboxStatus(*pod);
+    return absl::OkStatus();
+  });
+}
+
+grpc::Status RuntimeService::ListPodSandbox(
+    grpc::ServerContext*, const v1::ListPodSandboxRequest* request,
+    v1::ListPodSandboxResponse* response) {
+  return Answer("ListPodSandbox", "", [&] {
+    for (const std::shared_ptr<Pod>& pod : parts_.store.Pods()) {
+      v1::PodSandbox item = ToPodSandbox(*pod);
+      if (Passes(item, request->filter())) {
+        *response->add_items() = std::move(item);
+      }
+    }
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace serai::cri

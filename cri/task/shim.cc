@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/task/shim.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/time/clock.h"
+#include "lib/base/file.h"
+#include "lib/base/subprocess.h"
+#include "lib/ttrpc/typed_call.h"
+#include "proto/task/control.pb.h"
+#include "proto/task/task.pb.h"
+
+namespace serai::cri {
+namespace {
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(20);
+constexpr absl::Duration kStartTimeout = absl::Seconds(20);
+// containerd's flag for its namespaces; natively there is but one.
+constexpr char kNamespace[] = "serai";
+
+absl::Time Deadline() { return absl::Now() + kCallTimeout; }
+
+int64_t Nanoseconds(const wire::Timestamp& time) {
+  return time.seconds() * 1'000'000'000 + time.nanos();
+}
+
+template <typename Response>
+TaskExit ExitOf(const Response& response) {
+  return TaskExit{static_cast<int>(response.exit_status()),
+                  Nanoseconds(response.exited_at())};
+}
+
+template <typename Request>
+Request For(const std::string& task) {
+  Request request;
+  request.set_id(task);
+  return request;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<Shim>> Shim::Start(
+    const ShimOptions& options, const std::string& id,
+    const std::string& directory) {
+  SubprocessSpec spec;
+  spec.program = options.program;
+  spec.args = {"-namespace", kNamespace,        "-id", id,     "-address",
+               "",           "-publish-binary", "",    "start"};
+  spec.env = {absl::StrCat("SERAI_TENDER=", options.tender),
+              absl::StrCat("SERAI_SHIM_SOCKET_DIR=", options.socket_dir)};
+  spec.directory = directory;
+  spec.timeout = kStartTimeout;
+  ASSIGN_OR_RETURN(const SubprocessResult result, RunSubprocess(spec));
+  if (result.exit_code != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("the shim did not start (exit code ", result.exit_code,
+                     "): ", absl::StripAsciiWhitespace(result.error_output)));
+  }
+  const std::string address(absl::StripAsciiWhitespace(result.output));
+  return Connect(address);
+}
+
+absl::StatusOr<std::shared_ptr<Shim>> Shim::Connect(
+    const std::string& address) {
+  ASSIGN_OR_RETURN(std::unique_ptr<ttrpc::Client> client,
+                   ttrpc::Client::Connect(address));
+  return std::shared_ptr<Shim>(new Shim(address, std::move(client)));
+}
+
+absl::StatusOr<pid_t> Shim::Pid() {
+  ASSIGN_OR_RETURN(const auto response,
+                   ttrpc::TypedCall<task::ConnectResponse>(
+                       *client_, ttrpc::kTaskService, "Connect",
+                       task::ConnectRequest(), Deadline()));
+  return static_cast<pid_t>(response.shim_pid());
+}
+
+absl::Status Shim::Create(const std::string& task, const std::string& bundle,
+                          const std::string& log_path) {
+  auto request = For<task::CreateTaskRequest>(task);
+  request.set_bundle(bundle);
+  if (!log_path.empty()) request.set_stdout(absl::StrCat("cri://", log_path));
+  return ttrpc::TypedCall<task::CreateTaskResponse>(
+             *client_, ttrpc::kTaskService, "Create", request, Deadline())
+      .status();
+}
+
+absl::Status Shim::Start(const std::string& task) {
+  return ttrpc::TypedCall<task::StartResponse>(
+             *client_, ttrpc::kTaskService, "Start",
+             For<task::StartRequest>(task), Deadline())
+      .status();
+}
+
+absl::StatusOr<TaskInfo> Shim::State(const std::string& task) {
+  ASSIGN_OR_RETURN(const auto response,
+                   ttrpc::TypedCall<task::StateResponse>(
+                       *client_, ttrpc::kTaskService, "State",
+                       For<task::StateRequest>(task), Deadline()));
+  TaskInfo info;
+  info.exit = ExitOf(response);
+  switch (response.status()) {
+    case task::TASK_CREATED:
+      info.state = TaskState::kCreated;
+      return info;
+    case task::TASK_RUNNING:
+      info.state = TaskState::kRunning;
+      return info;
+    case task::TASK_STOPPED:
+      info.state = TaskState::kStopped;
+      return info;
+    default:
+      return absl::InternalError(
+          absl::StrCat("the shim gives task ", task, " the unknown state ",
+                       static_cast<int>(response.status())));
+  }
+}
+
+absl::Status Shim::Kill(const std::string& task, int signal_number) {
+  auto request = For<task::KillRequest>(task);
+  request.set_signal(static_cast<uint32_t>(signal_number));
+  return ttrpc::TypedCall<wire::Empty>(*client_, ttrpc::kTaskService, "Kill",
+                                       request, Deadline())
+      .status();
+}
+
+void Shim::Wait(const std::string& task,
+                std::function<void(absl::StatusOr<TaskExit>)> done) {
+  const auto request = For<task::WaitRequest>(task);
+  client_->CallAsync(
+      ttrpc::kTaskService, "Wait", request.SerializeAsString(),
+      [done = std::move(done)](absl::StatusOr<std::string> bytes) {
+        if (!bytes.ok()) return done(bytes.status());
+        auto response = ttrpc::ParseAnswer<task::WaitResponse>(*bytes);
+        if (!response.ok()) return done(response.status());
+        done(ExitOf(*response));
+      });
+}
+
+absl::StatusOr<TaskExit> Shim::Delete(const std::string& task) {
+  ASSIGN_OR_RETURN(const auto response,
+                   ttrpc::TypedCall<task::DeleteResponse>(
+                       *client_, ttrpc::kTaskService, "Delete",
+                       For<task::DeleteRequest>(task), Deadline()));
+  return ExitOf(response);
+}
+
+absl::Status Shim::ReopenLog(const std::string& task) {
+  return ttrpc::TypedCall<wire::Empty>(
+             *client_, ttrpc::kControlService, "ReopenLog",
+             For<shim::v1::ReopenLogRequest>(task), Deadline())
+      .status();
+}
+
+absl::StatusOr<TaskEpilogue> Shim::Epilogue(const std::string& task) {
+  ASSIGN_OR_RETURN(const auto response,
+                   ttrpc::TypedCall<shim::v1::InfoResponse>(
+                       *client_, ttrpc::kControlService, "Info",
+                       For<shim::v1::InfoRequest>(task), Deadline()));
+  return TaskEpilogue{response.oom_killed(), response.message()};
+}
+
+absl::Status Shim::Shutdown(const std::string& id) {
+  return ttrpc::TypedCall<wire::Empty>(
+             *client_, ttrpc::kTaskService, "Shutdown",
+             For<task::ShutdownRequest>(id), Deadline())
+      .status();
+}
+
+}  // namespace serai::cri

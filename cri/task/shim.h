@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// seraid's end of a pod's shim: starting it, and containerd's Task API with
+// typed calls. Any thread; calls block for as long as the shim takes, bounded
+// by kCallTimeout, but for Wait.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/time/time.h"
+#include "lib/base/status.h"
+#include "lib/ttrpc/client.h"
+
+namespace serai::cri {
+
+// How a task ended.
+struct TaskExit {
+  int exit_status =
+      0;  // the guest's, or 128 + the signal that ended its tender
+  int64_t exited_at_ns = 0;
+};
+
+enum class TaskState { kCreated, kRunning, kStopped };
+
+struct TaskInfo {
+  TaskState state = TaskState::kCreated;
+  TaskExit exit;  // of a stopped one
+};
+
+// What the shim knows of an end beside its status.
+struct TaskEpilogue {
+  bool oom_killed = false;
+  std::string message;  // the last of the tender's stderr
+};
+
+struct ShimOptions {
+  std::string program;
+  std::string tender;
+  std::string socket_dir;  // for the shims' sockets; made when missing
+};
+
+class Shim {
+ public:
+  // Starts the shim of pod `id`, or finds the one that runs, and connects.
+  // `directory` is its working directory while it starts.
+  static absl::StatusOr<std::shared_ptr<Shim>> Start(
+      const ShimOptions& options, const std::string& id,
+      const std::string& directory);
+
+  // Connects to one that was started before. UNAVAILABLE when it is gone.
+  static absl::StatusOr<std::shared_ptr<Shim>> Connect(
+      const std::string& address);
+
+  const std::string& address() const { return address_; }
+  bool connected() const { return client_->connected(); }
+  // The shim's own process, for its cgroup.
+  absl::StatusOr<pid_t> Pid();
+
+  // Makes the task from the bundle's config.json. An empty log path: what the
+  // guest prints is dropped.
+  absl::Status Create(const std::string& task, const std::string& bundle,
+                      const std::string& log_path);
+  absl::Status Start(const std::string& task);
+  absl::StatusOr<TaskInfo> State(const std::string& task);
+  // NOT_FOUND when the task is not there, or its process has ended.
+  absl::Status Kill(const std::string& task, int signal_number);
+  // Calls `done` once, on the connection's thread: when the task has ended, or
+  // with UNAVAILABLE when the connection has. `done` must not block.
+  void Wait(const std::string& task,
+            std::function<void(absl::StatusOr<TaskExit>)> done);
+  // Forgets an ended task. NOT_FOUND when it is not there.
+  absl::StatusOr<TaskExit> Delete(const std::string& task);
+  absl::Status ReopenLog(const std::string& task);
+  absl::StatusOr<TaskEpilogue> Epilogue(const std::string& task);
+  // Asks the shim to end; it does when it has no tasks.
+  absl::Status Shutdown(const std::string& id);
+
+ private:
+  Shim(std::string address, std::unique_ptr<ttrpc::Client> client)
+      : address_(std::move(address)), client_(std::move(client)) {}
+
+  const std::string address_;
+  const std::unique_ptr<ttrpc::Client> client_;
+};
+
+}  // namespace serai::cri

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// A node of the test's own: a real seraid with its own root, state, socket,
+// cgroup parent, bridge and subnet, Debian's CNI plugins, the real shim and
+// tender. Everything is gone when the object is. For tests that called
+// SERAI_NEED("root") and SERAI_NEED("net").
+
+#include <sys/types.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "lib/base/status.h"
+#include "proto/control/control.grpc.pb.h"
+#include "proto/cri/service.grpc.pb.h"
+#include "tests/support/temp_dir.h"
+
+namespace serai::testing {
+
+namespace cri = ::runtime::v1;
+
+struct NodeOptions {
+  // Appended to the configuration file.
+  std::string more_config;
+  // Of seraid, beside PATH: "KEY=value".
+  std::vector<std::string> env;
+  // Put in place of the default network (bridge, portmap, firewall); "none"
+  // for a node without one.
+  std::string conflist;
+  // Searched before Debian's plugins, for plugins of the test's own.
+  std::string plugin_dir;
+  // Wraps seraid: a program and arguments that run it, such as unshare(1).
+  std::vector<std::string> wrapper;
+};
+
+class TestNode {
+ public:
+  explicit TestNode(NodeOptions options = {});
+  ~TestNode();
+  TestNode(const TestNode&) = delete;
+  TestNode& operator=(const TestNode&) = delete;
+
+  // Starts seraid and waits until it answers. Fails the test otherwise.
+  void Start();
+  // Ends seraid with a signal and reaps it. Pods go on.
+  void Stop(int signal_number);
+  pid_t pid() const { return pid_; }
+
+  cri::RuntimeService::Stub& runtime() { return *runtime_; }
+  cri::ImageService::Stub& images() { return *images_; }
+  control::v1::Control::Stub& control() { return *control_; }
+
+  // Packs guests of the build tree ("web.hvt", …) into an image called
+  // localhost/NAME:latest and loads it. Its id.
+  absl::StatusOr<std::string> LoadGuests(
+      const std::string& name, const std::vector<std::string>& guests);
+  // The same with files from anywhere.
+  absl::StatusOr<std::string> LoadFiles(const std::string& name,
+                                        const std::vector<std::string>& paths);
+
+  // The CRI as plain calls, with gRPC's status as ours.
+  absl::StatusOr<std::string> RunPod(const std::string& name,
+                                     const std::string& handler = "unikernel");
+  absl::StatusOr<std::string> RunPod(const cri::PodSandboxConfig& config,
+                                     const std::string& handler = "unikernel");
+  absl::StatusOr<std::string> Create(const std::string& pod,
+                                     const cri::ContainerConfig& config);
+  absl::Status StartContainer(const std::string& container);
+  absl::Status StopContainer(const std::string& container, int64_t seconds);
+  absl::Status RemoveContainer(const std::string& container);
+  absl::Status StopPod(const std::string& pod);
+  absl::Status RemovePod(const std::string& pod);
+  absl::StatusOr<cri::ContainerStatus> StatusOf(const std::string& container);
+  absl::StatusOr<cri::PodSandboxStatus> PodStatusOf(const std::string& pod);
+  std::vector<cri::PodSandbox> Pods();
+  std::vector<cri::Container> Containers();
+
+  // A pod's configuration with a log directory in this node's directory.
+  cri::PodSandboxConfig PodConfig(const std::string& name) const;
+  // Container `c` of `image`, with arguments, 32 MiB, and log `c/0.log`.
+  cri::ContainerConfig ContainerConfig(
+      const std::string& image, const std::vector<std::string>& args) const;
+
+  struct Running {
+    std::string pod;
+    std::string container;
+    std::string ip;
+  };
+  // All of it at once: pod, container, start.
+  absl::StatusOr<Running> Run(const std::string& name, const std::string& image,
+                              const std::vector<std::string>& args = {});
+
+  // Waits until the container has ended.
+  absl::StatusOr<cri::ContainerStatus> WaitExited(
+      const std::string& container, absl::Duration timeout = absl::Seconds(20));
+
+  const std::string& directory() const { return directory_.path(); }
+  std::string root() const { return directory_ / "root"; }
+  std::string state() const { return directory_ / "state"; }
+  std::string socket() const { return directory_ / "seraid.sock"; }
+  std::string ipam_dir() const { return directory_ / "ipam"; }
+  std::string cgroup_parent() const { return cgroup_parent_; }
+  const std::string& bridge() const { return bridge_; }
+  // Naming it as SERAI_FAULT_FILE in env lets a test fail a step.
+  std::string fault_file() const { return directory_ / "fault"; }
+  // What seraid has logged.
+  std::string DaemonLog() const;
+
+ private:
+  void WriteConfig();
+  void RemoveAllPods();
+
+  const NodeOptions options_;
+  const TempDir directory_;
+  const std::string bridge_;
+  const std::string subnet_;  // "10.x.y"
+  const std::string cgroup_parent_;
+  pid_t pid_ = -1;
+  std::unique_ptr<cri::RuntimeService::Stub> runtime_;
+  std::unique_ptr<cri::ImageService::Stub> images_;
+  std::unique_ptr<control::v1::Control::Stub> control_;
+};
+
+// What an HTTP server answers: status line, headers and body in one.
+// UNAVAILABLE when no connection or no answer is to be had in time.
+absl::StatusOr<std::string> HttpGet(const std::string& ip, int port,
+                                    const std::string& path,
+                                    absl::Duration timeout = absl::Seconds(2));
+// The same, tried again until `timeout`: for a guest that is starting.
+absl::StatusOr<std::string> HttpGetRetried(
+    const std::string& ip, int port, const std::string& path,
+    absl::Duration timeout = absl::Seconds(20));
+
+}  // namespace serai::testing
