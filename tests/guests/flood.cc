@@ -19,7 +19,7 @@ constexpr OptionSpec kOptions[] = {
 };
 
 constexpr size_t kMinBytes = 8;  // the number
-constexpr size_t kMaxBytes = 1 << 20;
+constexpr size_t kMaxBytes = 256 << 10;
 
 char line[kMaxBytes + 1];
 
