@@ -104,7 +104,7 @@ absl::StatusOr<oci::Digest> Catalog::Resolve(absl::string_view name) const {
   }
   if (!found) {
     return absl::NotFoundError(absl::StrCat(
-        "no image \"", reference.ok() ? reference->ToString() : *digits,
+        "no image \"", digits ? std::string(name) : reference->ToString(),
         "\" here"));
   }
   return *found;

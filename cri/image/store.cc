@@ -90,6 +90,9 @@ struct ImageStore::State {
   int leases ABSL_GUARDED_BY(mutex) = 0;
   bool collecting ABSL_GUARDED_BY(mutex) = false;
 
+  bool NotCollecting() const ABSL_SHARED_LOCKS_REQUIRED(mutex) {
+    return !collecting;
+  }
   std::shared_ptr<const Catalog> Snapshot() {
     const absl::MutexLock hold(&mutex);
     return catalog;
@@ -103,21 +106,19 @@ ImageStore::ImageStore(std::string root, oci::Layout layout)
 ImageStore::~ImageStore() = default;
 
 ImageStore::Lease ImageStore::AcquireLease() {
-  const absl::MutexLock hold(&state_->mutex);
-  State* const state = state_.get();
-  const auto idle = [state]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    return !state->collecting;
-  };
-  state->mutex.Await(absl::Condition(&idle));
-  ++state->leases;
+  State& state = *state_;
+  const absl::MutexLock hold(&state.mutex);
+  state.mutex.Await(absl::Condition(&state, &State::NotCollecting));
+  ++state.leases;
   return Lease(this);
 }
 
 ImageStore::Lease::~Lease() {
   if (store_ == nullptr) return;
   {
-    const absl::MutexLock hold(&store_->state_->mutex);
-    --store_->state_->leases;
+    State& state = *store_->state_;
+    const absl::MutexLock hold(&state.mutex);
+    --state.leases;
   }
   // What cannot be removed now is tried again with the next change.
   store_->Collect().IgnoreError();
@@ -188,21 +189,19 @@ absl::Status ImageStore::Commit(Catalog catalog) {
 }
 
 absl::Status ImageStore::Collect() {
+  State& state = *state_;
   {
-    const absl::MutexLock hold(&state_->mutex);
-    // The last lease collects; another thread's collection may have begun
-    // before this one's change, so it is waited for, not relied upon.
-    State* const state = state_.get();
-    const auto idle = [state]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      return !state->collecting;
-    };
-    state->mutex.Await(absl::Condition(&idle));
-    if (state->leases > 0) return absl::OkStatus();
-    state->collecting = true;
+    const absl::MutexLock hold(&state.mutex);
+    // Another thread's collection may have begun before this one's change, so
+    // it is waited for, not relied upon.
+    state.mutex.Await(absl::Condition(&state, &State::NotCollecting));
+    // The last lease collects.
+    if (state.leases > 0) return absl::OkStatus();
+    state.collecting = true;
   }
-  absl::Status status = CollectNow(*state_->Snapshot());
-  const absl::MutexLock hold(&state_->mutex);
-  state_->collecting = false;
+  absl::Status status = CollectNow(*state.Snapshot());
+  const absl::MutexLock hold(&state.mutex);
+  state.collecting = false;
   return status;
 }
 

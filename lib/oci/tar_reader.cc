@@ -97,18 +97,18 @@ absl::StatusOr<absl::string_view> Decompressor::Next() {
 
 struct TarReader::State {
   struct Free {
-    void operator()(archive* reader) const { archive_read_free(reader); }
+    void operator()(archive* a) const { archive_read_free(a); }
   };
   std::unique_ptr<archive, Free> reader;
   ByteSource source;
   absl::Status source_error;
 
-  static la_ssize_t Read(archive* reader, void* state, const void** data) {
+  static la_ssize_t Read(archive* caller, void* state, const void** data) {
     State* const self = static_cast<State*>(state);
     absl::StatusOr<absl::string_view> chunk = self->source();
     if (!chunk.ok()) {
       self->source_error = chunk.status();
-      archive_set_error(reader, EIO, "source failed");
+      archive_set_error(caller, EIO, "source failed");
       return -1;
     }
     *data = chunk->data();
