@@ -25,7 +25,7 @@ constexpr char kHtpasswd[] =
     "caravan:$2y$04$caravanseraihostoftheeVeR8S5pHnR.pzdyNXd4w1FtYExEin3K\n";
 
 std::string Configuration(const std::string& directory,
-                          LocalRegistry::Auth auth) {
+                          LocalRegistry::Auth auth, const std::string& tls) {
   std::string text = absl::StrCat(
       "version: 0.1\n"
       "log: {level: info}\n"
@@ -34,7 +34,12 @@ std::string Configuration(const std::string& directory,
       JoinPath(directory, "storage"),
       "}\n"
       "  delete: {enabled: true}\n"
-      "http: {addr: '127.0.0.1:0', secret: test}\n");
+      "http:\n"
+      "  addr: 127.0.0.1:0\n"
+      "  secret: test\n");
+  if (!tls.empty()) {
+    absl::StrAppend(&text, "  tls: {certificate: ", tls, ", key: ", tls, "}\n");
+  }
   if (auth == LocalRegistry::Auth::kBasic) {
     absl::StrAppend(&text, "auth:\n  htpasswd: {realm: serai-test, path: ",
                     JoinPath(directory, "htpasswd"), "}\n");
@@ -59,17 +64,18 @@ std::string LacksLocalRegistry() {
   return absl::StrCat(kProgram, " is not there (docker-registry)");
 }
 
-absl::StatusOr<std::unique_ptr<LocalRegistry>> LocalRegistry::Start(Auth auth) {
+absl::StatusOr<std::unique_ptr<LocalRegistry>> LocalRegistry::Start(
+    Auth auth, const std::string& tls) {
   std::unique_ptr<LocalRegistry> registry(new LocalRegistry());
-  RETURN_IF_ERROR(registry->Launch(auth));
+  RETURN_IF_ERROR(registry->Launch(auth, tls));
   RETURN_IF_ERROR(registry->AwaitListening());
   return registry;
 }
 
-absl::Status LocalRegistry::Launch(Auth auth) {
+absl::Status LocalRegistry::Launch(Auth auth, const std::string& tls) {
   const std::string config = directory_ / "config.yml";
   RETURN_IF_ERROR(
-      WriteFileAtomic(config, Configuration(directory_.path(), auth)));
+      WriteFileAtomic(config, Configuration(directory_.path(), auth, tls)));
   RETURN_IF_ERROR(WriteFileAtomic(directory_ / "htpasswd", kHtpasswd));
   ASSIGN_OR_RETURN(const UniqueFd log,
                    OpenFile(directory_ / "log", O_WRONLY | O_CREAT));

@@ -26,8 +26,10 @@ class LocalRegistry {
   static constexpr char kPassword[] = "open sesame";
 
   // Returns when the registry answers. Call from a thread that outlives it.
+  // With `tls`, the path of a PEM file with certificate and key, it speaks
+  // HTTPS.
   static absl::StatusOr<std::unique_ptr<LocalRegistry>> Start(
-      Auth auth = Auth::kNone);
+      Auth auth = Auth::kNone, const std::string& tls = "");
   ~LocalRegistry();
   LocalRegistry(const LocalRegistry&) = delete;
   LocalRegistry& operator=(const LocalRegistry&) = delete;
@@ -39,7 +41,7 @@ class LocalRegistry {
 
  private:
   LocalRegistry() = default;
-  absl::Status Launch(Auth auth);
+  absl::Status Launch(Auth auth, const std::string& tls);
   absl::Status AwaitListening();
 
   TempDir directory_;

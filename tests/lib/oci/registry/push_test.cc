@@ -4,6 +4,8 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "lib/base/file.h"
+#include "lib/base/subprocess.h"
 #include "lib/oci/registry/client.h"
 #include "tests/support/http_server.h"
 #include "tests/support/registry.h"
@@ -108,6 +110,50 @@ TEST_F(PushTest, ProtectedRegistryWantsCredentials) {
   EXPECT_OK(Client(name, credentials)->GetManifest("1", {}));
   EXPECT_THAT(Client(name)->GetManifest("1", {}),
               HasStatus(kWho, "credentials are needed"));
+}
+
+TEST_F(PushTest, HttpsRegistryMustBeTrusted) {
+  SERAI_NEED_REGISTRY();
+  SubprocessSpec make;
+  make.program = "/usr/bin/openssl";
+  make.args = {"req",
+               "-x509",
+               "-newkey",
+               "rsa:2048",
+               "-nodes",
+               "-subj",
+               "/CN=serai-test",
+               "-addext",
+               "subjectAltName=IP:127.0.0.1",
+               "-keyout",
+               dir_ / "key.pem",
+               "-out",
+               dir_ / "ca.pem"};
+  ASSERT_OK_AND_ASSIGN(const SubprocessResult made, RunSubprocess(make));
+  ASSERT_EQ(made.exit_code, 0) << made.error_output;
+  ASSERT_OK(WriteFileAtomic(dir_ / "both.pem",
+                            absl::StrCat(*ReadFile(dir_ / "ca.pem", 65536),
+                                         *ReadFile(dir_ / "key.pem", 65536))));
+  ASSERT_OK_AND_ASSIGN(
+      const auto registry,
+      LocalRegistry::Start(LocalRegistry::Auth::kNone, dir_ / "both.pem"));
+  const std::string config = dir_ / registry->host();
+  ASSERT_OK(MakeDirs(config));
+  options_.config_path = dir_.path();
+  const auto configure = [&](absl::string_view more) {
+    ASSERT_OK(WriteFileAtomic(
+        JoinPath(config, "hosts.toml"),
+        absl::StrCat("server = 'https://", registry->host(), "'\n", more)));
+  };
+  const std::string name = registry->host() + "/a:1";
+  configure("");
+  EXPECT_THAT(PushAs(name),
+              HasStatus(absl::StatusCode::kFailedPrecondition, "certificate"));
+  configure("ca = '../ca.pem'");
+  EXPECT_OK(PushAs(name));
+  EXPECT_OK(Client(name)->GetManifest("1", {}));
+  configure("skip_verify = true");
+  EXPECT_OK(Client(name)->GetManifest("1", {}));
 }
 
 TEST_F(PushTest, RegistryThatRefusesUploadsIsAnError) {
