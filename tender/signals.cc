@@ -19,7 +19,7 @@ alignas(16) char signal_stack[kStackSize];
 
 // A guest under spt has its own thread pointer, so nothing here may touch
 // thread-local data: not errno, and not the stack protector's canary.
-[[gnu::no_stack_protector]] void ExitOnSignal(int number) {
+__attribute__((no_stack_protector)) void ExitOnSignal(int number) {
   const long status = 128 + number;
   asm volatile("syscall"
                :
