@@ -117,7 +117,6 @@ struct Daemon::Parts {
   Puller puller;
   cni::Client network{CniOptionsOf(config)};
   Store store{config.root};
-  std::vector<std::string> made_cgroups;
   ExitWatcher watcher{cgroups};
   ContainerManager containers{config,  shim_options, cgroups,
                               *images, store,        watcher};
@@ -130,10 +129,17 @@ struct Daemon::Parts {
 
   // The parent of pods that come without one is the daemon's, not a pod's.
   absl::Status MakeCgroupParent() {
-    ASSIGN_OR_RETURN(const host::Cgroup parent,
-                     host::Cgroup::Create(cgroups, config.cgroup.parent));
-    made_cgroups = parent.made();
-    return absl::OkStatus();
+    return host::Cgroup::Create(cgroups, config.cgroup.parent).status();
+  }
+
+  // Stays where pods are still in it. It may have been made by a daemon before
+  // this one.
+  absl::Status RemoveCgroupParent() {
+    std::vector<std::string> directories;
+    for (const std::string& root : cgroups.Roots()) {
+      directories.push_back(JoinPath(root, config.cgroup.parent));
+    }
+    return host::RemoveMade(directories);
   }
 
   absl::Status Serve() {
@@ -166,7 +172,7 @@ Daemon::~Daemon() {
     parts_->server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
     parts_->server->Wait();
   }
-  const absl::Status removed = host::RemoveMade(parts_->made_cgroups);
+  const absl::Status removed = parts_->RemoveCgroupParent();
   if (!removed.ok()) {
     spdlog::warn("removing the cgroup parent: {}",
                  std::string(removed.message()));

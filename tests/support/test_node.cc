@@ -170,6 +170,10 @@ void TestNode::Start() {
 
 void TestNode::Stop(int signal_number) {
   if (pid_ < 0) return;
+  // An open connection that nobody reads from would hold up the server's end.
+  runtime_.reset();
+  images_.reset();
+  control_.reset();
   ::kill(pid_, signal_number);
   int status = 0;
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
