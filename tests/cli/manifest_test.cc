@@ -27,7 +27,7 @@ std::string Pod(const std::string& container, const std::string& spec = "") {
 }
 
 TEST(ManifestTest, ReadsAWholePod) {
-  ASSERT_OK_AND_ASSIGN(const PodManifest pod, ParsePodManifest(R"(
+  ASSERT_OK_AND_ASSIGN(const PodManifest pod, ParsePodManifest(R"yaml(
 apiVersion: v1
 kind: Pod
 metadata:
@@ -59,7 +59,7 @@ spec:
     - {containerPort: 53, protocol: UDP}
     resources:
       limits: {memory: 64Mi, cpu: 250m}
-)"));
+)yaml"));
   EXPECT_EQ(pod.runtime_handler, "fast");
   EXPECT_EQ(pod.pull_policy, PullPolicy::kAlways);
   EXPECT_FALSE(pod.readiness.has_value());
@@ -68,12 +68,12 @@ spec:
   EXPECT_EQ(sandbox.metadata().namespace_(), "shop");
   EXPECT_EQ(sandbox.metadata().uid(), "0c2c-11");
   EXPECT_EQ(sandbox.hostname(), "shopfront");
-  EXPECT_THAT(sandbox.labels(),
-              UnorderedElementsAre(
-                  Pair("app", "web"),
-                  Pair("io.kubernetes.pod.name", "web.example"),
-                  Pair("io.kubernetes.pod.namespace", "shop"),
-                  Pair("io.kubernetes.pod.uid", "0c2c-11")));
+  EXPECT_THAT(
+      sandbox.labels(),
+      UnorderedElementsAre(Pair("app", "web"),
+                           Pair("io.kubernetes.pod.name", "web.example"),
+                           Pair("io.kubernetes.pod.namespace", "shop"),
+                           Pair("io.kubernetes.pod.uid", "0c2c-11")));
   EXPECT_EQ(sandbox.annotations().at("serai.dev/network-args"), "mirage");
   EXPECT_THAT(sandbox.dns_config().servers(), ElementsAre("10.0.0.1"));
   EXPECT_THAT(sandbox.dns_config().options(), ElementsAre("ndots:5", "rotate"));
@@ -280,7 +280,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "protocol: must be TCP"},
         Refusal{Pod("resources: {limits: {memory: 64MiB}}"), "limits.memory: "},
         Refusal{Pod("resources: {limits: {cpu: -1}}"), "limits.cpu: "},
-        Refusal{Pod("resources: {limits: {cpu: 1E}}"), "million CPUs"},
+        Refusal{Pod("resources: {limits: {cpu: 1G}}"), "million CPUs"},
         Refusal{Pod("resources: {limits: {nvidia.com/gpu: 1}}"),
                 "limits.nvidia.com/gpu: only cpu and memory"},
         Refusal{Pod("readinessProbe: {exec: {command: [true]}}"),
