@@ -2,12 +2,11 @@
 #include "shim/launch.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -16,7 +15,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/file.h"
-#include "lib/base/unique_fd.h"
 #include "shim/log.h"
 
 namespace serai::shim {
@@ -24,20 +22,32 @@ namespace {
 
 constexpr size_t kMaxReport = 4096;
 
-absl::Status ResetSignals() {
-  sigset_t none;
-  ::sigemptyset(&none);
-  if (::sigprocmask(SIG_SETMASK, &none, nullptr) != 0) {
-    return ErrnoStatus(errno, "sigprocmask");
-  }
-  if (::signal(SIGPIPE, SIG_DFL) == SIG_ERR) {
-    return ErrnoStatus(errno, "signal");
-  }
-  return absl::OkStatus();
+struct Pipe {
+  UniqueFd read_end;
+  UniqueFd write_end;
+};
+
+absl::StatusOr<Pipe> MakePipe() {
+  std::array<int, 2> fds = {-1, -1};
+  if (::pipe2(fds.data(), O_CLOEXEC) != 0) return ErrnoStatus(errno, "pipe");
+  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-// Puts `sources` at descriptors 0, 1, 2, … and closes all others at the exec.
-// Sources are first copied out of the way: one may stand where another goes.
+// What a child has beside its tender's descriptors, by number above those.
+struct ChildDescriptors {
+  int go;
+  int report;
+  int netns;  // when there is one
+  int end;    // the first that is not used
+};
+
+ChildDescriptors NumbersFor(const Launch& launch) {
+  const int first = kFirstFd + static_cast<int>(launch.command.fds.size());
+  return {first, first + 1, first + 2, first + 3};
+}
+
+// Puts `sources` at the descriptors 0, 1, 2, … and closes all others. The
+// sources are copied out of the way first: one may stand where another goes.
 absl::Status PlaceDescriptors(const std::vector<int>& sources) {
   const int count = static_cast<int>(sources.size());
   std::vector<int> copies;
@@ -50,62 +60,101 @@ absl::Status PlaceDescriptors(const std::vector<int>& sources) {
       return ErrnoStatus(errno, "dup");
     }
   }
-  if (::syscall(SYS_close_range, static_cast<unsigned>(count), ~0U,
-                CLOSE_RANGE_CLOEXEC) != 0) {
+  if (::syscall(SYS_close_range, static_cast<unsigned>(count), ~0U, 0) != 0) {
     return ErrnoStatus(errno, "close_range");
   }
   return absl::OkStatus();
 }
 
-// In the child. The pipe for a failure's report is out of the way already.
-absl::Status Prepare(const Launch& launch, pid_t parent) {
-  RETURN_IF_ERROR(ResetSignals());
+// The shim's descriptors must not stay open in a child that waits: a client
+// would not see its connection closed, a tap would not come free.
+absl::Status PlaceAll(const Launch& launch, int go, int report) {
+  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (null < 0) return ErrnoStatus(errno, "open /dev/null");
+  std::vector<int> sources = {null, launch.output, launch.error_output};
+  sources.insert(sources.end(), launch.command.fds.begin(),
+                 launch.command.fds.end());
+  sources.push_back(go);
+  sources.push_back(report);
+  if (launch.netns >= 0) sources.push_back(launch.netns);
+  RETURN_IF_ERROR(PlaceDescriptors(sources));
+  const ChildDescriptors numbers = NumbersFor(launch);
+  for (int fd = numbers.go; fd < numbers.end; ++fd) {
+    if (fd == numbers.netns && launch.netns < 0) continue;
+    if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+      return ErrnoStatus(errno, "fcntl");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ResetProcess(const Launch& launch, pid_t parent) {
+  sigset_t none;
+  ::sigemptyset(&none);
+  if (::sigprocmask(SIG_SETMASK, &none, nullptr) != 0) {
+    return ErrnoStatus(errno, "sigprocmask");
+  }
+  if (::signal(SIGPIPE, SIG_DFL) == SIG_ERR) {
+    return ErrnoStatus(errno, "signal");
+  }
   if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
     return ErrnoStatus(errno, "prctl");
   }
   if (::getppid() != parent) return absl::AbortedError("the shim has ended");
   if (::setsid() < 0) return ErrnoStatus(errno, "setsid");
-  if (launch.cgroup != nullptr) {
-    RETURN_IF_ERROR(launch.cgroup->AddProcess(::getpid()), "joining cgroup ",
-                    launch.cgroup->path());
-  }
   const absl::Status adjusted = WriteControlFile(
       "/proc/self/oom_score_adj", absl::StrCat(launch.oom_score_adj));
   if (!adjusted.ok()) LogWarning(adjusted.message());
-  if (launch.netns >= 0 && ::setns(launch.netns, CLONE_NEWNET) != 0) {
+  return absl::OkStatus();
+}
+
+absl::Status EnterPod(const Launch& launch, bool in_cgroup) {
+  if (launch.cgroup != nullptr && !in_cgroup) {
+    RETURN_IF_ERROR(launch.cgroup->AddProcess(::getpid()), "joining cgroup ",
+                    launch.cgroup->path());
+  }
+  if (launch.netns >= 0 &&
+      ::setns(NumbersFor(launch).netns, CLONE_NEWNET) != 0) {
     return ErrnoStatus(errno, "entering the pod's network namespace");
   }
-  ASSIGN_OR_RETURN(const UniqueFd null, OpenFile("/dev/null", O_RDONLY));
-  std::vector<int> descriptors = {null.get(), launch.output,
-                                  launch.error_output};
-  descriptors.insert(descriptors.end(), launch.command.fds.begin(),
-                     launch.command.fds.end());
-  return PlaceDescriptors(descriptors);
+  return absl::OkStatus();
+}
+
+// Returns when it could not be done.
+absl::Status ExecTender(const Launch& launch) {
+  std::vector<std::string> args = launch.command.args;
+  std::vector<char*> argv;
+  for (std::string& arg : args) argv.push_back(arg.data());
+  argv.push_back(nullptr);
+  std::array<char*, 1> environment = {nullptr};
+  ::execve(launch.program.c_str(), argv.data(), environment.data());
+  const absl::Status status =
+      ErrnoStatus(errno, absl::StrCat("exec ", launch.program));
+  // A missing program is the node's fault; NOT_FOUND would say that the task is
+  // unknown.
+  return absl::IsNotFound(status)
+             ? absl::FailedPreconditionError(status.message())
+             : status;
 }
 
 // The report is a code's digits, a space and the message; an exec that works
 // closes the pipe and so reports nothing.
-[[noreturn]] void RunChild(const Launch& launch, pid_t parent,
-                           UniqueFd report) {
-  const int out_of_the_way =
-      kFirstFd + static_cast<int>(launch.command.fds.size());
-  report.reset(::fcntl(report.get(), F_DUPFD_CLOEXEC, out_of_the_way));
-  absl::Status status = Prepare(launch, parent);
+[[noreturn]] void RunChild(const Launch& launch, pid_t parent, bool in_cgroup,
+                           int go, int report) {
+  absl::Status status = ResetProcess(launch, parent);
+  if (status.ok()) status = PlaceAll(launch, go, report);
   if (status.ok()) {
-    std::vector<std::string> args = launch.command.args;
-    std::vector<char*> argv;
-    for (std::string& arg : args) argv.push_back(arg.data());
-    argv.push_back(nullptr);
-    std::array<char*, 1> environment = {nullptr};
-    ::execve(launch.program.c_str(), argv.data(), environment.data());
-    status = ErrnoStatus(errno, absl::StrCat("exec ", launch.program));
-    // A missing program is the node's fault; NOT_FOUND would say that the task
-    // is unknown.
-    if (absl::IsNotFound(status)) {
-      status = absl::FailedPreconditionError(status.message());
-    }
+    go = NumbersFor(launch).go;
+    report = NumbersFor(launch).report;
+    status = EnterPod(launch, in_cgroup);
   }
-  WriteAll(report.get(), absl::StrCat(status.raw_code(), " ", status.message()))
+  char byte = 0;
+  ssize_t n = 0;
+  while ((n = ::read(go, &byte, 1)) < 0 && errno == EINTR) {
+  }
+  if (n <= 0) ::_exit(127);  // not wanted any more
+  if (status.ok()) status = ExecTender(launch);
+  WriteAll(report, absl::StrCat(status.raw_code(), " ", status.message()))
       .IgnoreError();
   ::_exit(127);
 }
@@ -120,25 +169,46 @@ absl::Status FromReport(const std::string& report) {
                       report.substr(space + 1));
 }
 
+// A fork that is born in a v2 cgroup, with none of the waiting that a move
+// costs. -1 when that can't be had.
+pid_t ForkIntoCgroup(const host::Cgroup* cgroup) {
+  if (cgroup == nullptr) return -1;
+  const absl::StatusOr<UniqueFd> directory = cgroup->OpenDirectory();
+  if (!directory.ok()) return -1;
+  clone_args args = {};
+  args.flags = CLONE_INTO_CGROUP;
+  args.exit_signal = SIGCHLD;
+  args.cgroup = static_cast<unsigned>(directory->get());
+  return static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof(args)));
+}
+
 }  // namespace
 
-absl::StatusOr<pid_t> LaunchTender(const Launch& launch) {
-  std::array<int, 2> fds = {-1, -1};
-  if (::pipe2(fds.data(), O_CLOEXEC) != 0) return ErrnoStatus(errno, "pipe");
-  const UniqueFd reports(fds[0]);
-  UniqueFd report(fds[1]);
+absl::StatusOr<WaitingTender> WaitingTender::Fork(const Launch& launch) {
+  ASSIGN_OR_RETURN(Pipe go, MakePipe());
+  ASSIGN_OR_RETURN(Pipe reports, MakePipe());
   const pid_t parent = ::getpid();
-  const pid_t pid = ::fork();
+  pid_t pid = ForkIntoCgroup(launch.cgroup);
+  const bool in_cgroup = pid >= 0;
+  if (!in_cgroup) pid = ::fork();
   if (pid < 0) return ErrnoStatus(errno, "fork");
-  if (pid == 0) RunChild(launch, parent, std::move(report));
-  report.reset();
-  absl::StatusOr<std::string> said = ReadAll(reports.get(), kMaxReport);
-  if (said.ok() && said->empty()) return pid;
-  ::kill(pid, SIGKILL);
-  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  if (pid == 0) {
+    RunChild(launch, parent, in_cgroup, go.read_end.get(),
+             reports.write_end.get());
   }
-  RETURN_IF_ERROR(said.status());
-  return FromReport(*said);
+  return WaitingTender(pid, std::move(go.write_end),
+                       std::move(reports.read_end));
+}
+
+absl::Status WaitingTender::Exec() {
+  // A child that has ended reads nothing and reports nothing: SIGPIPE is
+  // ignored, and what it did not say is found when it is reaped.
+  const absl::Status gone = WriteAll(go_.get(), "!");
+  if (!gone.ok()) return absl::AbortedError("the tender was killed");
+  go_.reset();
+  ASSIGN_OR_RETURN(const std::string report,
+                   ReadAll(reports_.get(), kMaxReport));
+  return report.empty() ? absl::OkStatus() : FromReport(report);
 }
 
 }  // namespace serai::shim

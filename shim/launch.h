@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Starts a tender: fork, into its cgroup and network namespace, exec with the
-// descriptors it is meant to have and no other. For a program with one thread.
+// Starts a tender in two steps: a fork into its cgroup and network namespace
+// with the descriptors it is meant to have and no other; later the exec. To
+// join a v1 cgroup a process waits for all processors to pass a quiet state,
+// some 10 ms: between a task's creation and its start that costs nobody
+// anything. For a program with one thread.
 
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 
 #include "lib/base/status.h"
+#include "lib/base/unique_fd.h"
 #include "lib/host/cgroup.h"
 #include "shim/arguments.h"
 
@@ -24,10 +29,27 @@ struct Launch {
   int oom_score_adj = 0;
 };
 
-// The pid of the tender, a child of the caller's that is to be reaped. When
-// anything up to and including the exec fails, its error is returned and no
-// process is left. The tender has no environment, stdin is /dev/null, and it is
-// killed when the shim dies.
-absl::StatusOr<pid_t> LaunchTender(const Launch& launch);
+// A child that has forked and waits for its exec. It is killed when the shim
+// dies, and ends when this object does; whatever becomes of it, the caller
+// reaps it.
+class WaitingTender {
+ public:
+  static absl::StatusOr<WaitingTender> Fork(const Launch& launch);
+
+  pid_t pid() const { return pid_; }
+
+  // Blocks until the child has become the tender: with an empty environment,
+  // stdin /dev/null. When anything up to and including the exec fails, that is
+  // the error, and the child ends.
+  absl::Status Exec();
+
+ private:
+  WaitingTender(pid_t pid, UniqueFd go, UniqueFd reports)
+      : pid_(pid), go_(std::move(go)), reports_(std::move(reports)) {}
+
+  pid_t pid_;
+  UniqueFd go_;
+  UniqueFd reports_;
+};
 
 }  // namespace serai::shim

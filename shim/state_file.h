@@ -2,7 +2,7 @@
 #pragma once
 
 // The note in a task's bundle of what has to be cleaned up should the shim die:
-// serai-task.json. Written when a task is created and started, read by the
+// serai-task.json. Written when a task is created, read by the
 // shim's `delete` command, removed with the task.
 
 #include <sys/types.h>
@@ -17,7 +17,7 @@ namespace serai::shim {
 
 struct TaskRecord {
   std::string id;
-  pid_t pid = 0;            // 0: not started
+  pid_t pid = 0;
   uint64_t start_time = 0;  // with the pid, the process's identity
   std::string cgroup;       // empty: none
   std::vector<std::string> made_cgroups;  // directories, parents first

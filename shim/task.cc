@@ -13,7 +13,8 @@
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/rollback.h"
-#include "shim/launch.h"
+#include "shim/arguments.h"
+#include "shim/guest.h"
 #include "shim/log.h"
 
 namespace serai::shim {
@@ -21,6 +22,8 @@ namespace {
 
 constexpr int kLastSignal = 64;
 constexpr int kSignalExitBase = 128;
+// As a shell has it for a program that could not be executed.
+constexpr uint32_t kCannotExecute = 127;
 
 // Null when no log is wanted.
 absl::StatusOr<std::unique_ptr<CriLog>> OpenLog(
@@ -99,8 +102,11 @@ absl::Status Task::Prepare() {
                    ReadFile(JoinPath(request_.bundle(), "config.json"),
                             oci::kMaxRuntimeSpecBytes));
   ASSIGN_OR_RETURN(spec_, oci::ParseRuntimeSpec(config));
-  ASSIGN_OR_RETURN(guest_, OpenGuest(spec_, request_.bundle()));
-  ASSIGN_OR_RETURN(command_, MakeTenderCommand(spec_, guest_));
+  // The child takes these over; ours are closed on return.
+  ASSIGN_OR_RETURN(const Guest guest, OpenGuest(spec_, request_.bundle()));
+  ASSIGN_OR_RETURN(const TenderCommand command,
+                   MakeTenderCommand(spec_, guest));
+  target_ = guest.target;
 
   Rollback rollback([](const std::string& what, const absl::Status& error) {
     LogWarning(absl::StrCat("undoing: ", what, ": ", error.message()));
@@ -117,8 +123,10 @@ absl::Status Task::Prepare() {
   if (log_ && log_->made_file()) {
     rollback.Add("log", [this] { return RemovePath(log_->path()); });
   }
-  RETURN_IF_ERROR(WriteTaskRecord(request_.bundle(), record_));
   console_ = std::make_unique<Console>(host_.loop, log_.get());
+  RETURN_IF_ERROR(ForkTender(command, guest));
+  rollback.Add("tender", [this] { return EndChild().status(); });
+  RETURN_IF_ERROR(WriteTaskRecord(request_.bundle(), record_));
   rollback.Commit();
   return absl::OkStatus();
 }
@@ -138,49 +146,55 @@ absl::Status Task::RemoveCgroup() const {
   return host::RemoveMade(cgroup_->made());
 }
 
+absl::Status Task::ForkTender(const TenderCommand& command,
+                              const Guest& guest) {
+  ASSIGN_OR_RETURN(const Console::WriteEnds console, console_->Open());
+  const Launch launch = {
+      .program = host_.tender,
+      .command = command,
+      .output = console.output.get(),
+      .error_output = console.error_output.get(),
+      .netns = guest.netns.get(),
+      .cgroup = cgroup_ ? &*cgroup_ : nullptr,
+      .oom_score_adj = spec_.oom_score_adj.value_or(host_.oom_score_adj)};
+  ASSIGN_OR_RETURN(waiting_tender_, WaitingTender::Fork(launch));
+  record_.pid = waiting_tender_->pid();
+  // Our child, not reaped: this can fail for want of descriptors only.
+  absl::StatusOr<host::Pidfd> pidfd = host::Pidfd::Open(record_.pid);
+  const absl::StatusOr<uint64_t> start_time =
+      host::ProcessStartTime(record_.pid);
+  if (!pidfd.ok() || !start_time.ok()) {
+    EndChild().status().IgnoreError();
+    return FirstError(pidfd.status(), start_time.status());
+  }
+  pidfd_ = *std::move(pidfd);
+  record_.start_time = *start_time;
+  return absl::OkStatus();
+}
+
 absl::Status Task::Start() {
   if (status() != task::TASK_CREATED) {
     return absl::FailedPreconditionError("the task was started before");
   }
-  ASSIGN_OR_RETURN(const Console::WriteEnds console, console_->Open());
-  const absl::Status launched = Launch(console);
-  if (!launched.ok()) {
-    console_->Finish();
-    return launched;
-  }
-  // The tender's now, and a tap is free again only when nobody has it open.
-  const solo5::Target target = guest_.target;
-  guest_ = Guest();
-  guest_.target = target;
-  command_ = TenderCommand();
-  return absl::OkStatus();
+  oom_kills_before_ = OomKills();
+  started_at_ = absl::Now();
+  const absl::Status status = waiting_tender_->Exec();
+  waiting_tender_.reset();
+  if (status.ok()) return absl::OkStatus();
+  started_at_.reset();
+  // It ends by itself. Whether it did already, or is killed here: 127 it is.
+  ASSIGN_OR_RETURN([[maybe_unused]] const int wait_status, EndChild());
+  SetExit(kCannotExecute);
+  return status;
 }
 
-absl::Status Task::Launch(const Console::WriteEnds& console) {
-  oom_kills_before_ = OomKills();
-  const shim::Launch launch = {
-      .program = host_.tender,
-      .command = command_,
-      .output = console.output.get(),
-      .error_output = console.error_output.get(),
-      .netns = guest_.netns.get(),
-      .cgroup = cgroup_ ? &*cgroup_ : nullptr,
-      .oom_score_adj = spec_.oom_score_adj.value_or(host_.oom_score_adj)};
-  ASSIGN_OR_RETURN(const pid_t pid, LaunchTender(launch));
-  started_at_ = absl::Now();
-  record_.pid = pid;
-  // Our child, not reaped: these can fail for want of descriptors only, or
-  // because it ended already.
-  absl::StatusOr<host::Pidfd> pidfd = host::Pidfd::Open(pid);
-  if (pidfd.ok()) {
-    pidfd_ = *std::move(pidfd);
-  } else {
-    LogWarning(pidfd.status().message());
+absl::StatusOr<int> Task::EndChild() {
+  ::kill(record_.pid, SIGKILL);
+  int wait_status = 0;
+  while (::waitpid(record_.pid, &wait_status, 0) < 0) {
+    if (errno != EINTR) return ErrnoStatus(errno, "waitpid");
   }
-  record_.start_time = host::ProcessStartTime(pid).value_or(0);
-  const absl::Status written = WriteTaskRecord(request_.bundle(), record_);
-  if (!written.ok()) LogWarning(written.message());
-  return absl::OkStatus();
+  return wait_status;
 }
 
 absl::Status Task::Kill(int signal_number) {
@@ -189,18 +203,14 @@ absl::Status Task::Kill(int signal_number) {
         absl::StrCat(signal_number, " is no signal"));
   }
   switch (status()) {
-    case task::TASK_CREATED:
-      if (!IsHarmless(signal_number)) {
-        SetExit(static_cast<uint32_t>(kSignalExitBase + signal_number));
-      }
+    case task::TASK_CREATED: {
+      if (IsHarmless(signal_number)) return absl::OkStatus();
+      RETURN_IF_ERROR(EndChild().status());
+      SetExit(static_cast<uint32_t>(kSignalExitBase + signal_number));
       return absl::OkStatus();
+    }
     case task::TASK_RUNNING:
-      if (pidfd_) return pidfd_->SendSignal(signal_number);
-      // No descriptor was to be had. The child is not reaped, so that the pid
-      // is still its own.
-      return ::kill(record_.pid, signal_number) == 0
-                 ? absl::OkStatus()
-                 : ErrnoStatus(errno, "kill");
+      return pidfd_->SendSignal(signal_number);
     default:
       return absl::NotFoundError("the task has ended");
   }
@@ -215,8 +225,6 @@ void Task::Wait(OnExit on_exit) {
 }
 
 void Task::Reaped(int wait_status) {
-  console_->Finish();
-  pidfd_.reset();
   oom_killed_ = OomKills() > oom_kills_before_;
   SetExit(static_cast<uint32_t>(WIFSIGNALED(wait_status)
                                     ? kSignalExitBase + WTERMSIG(wait_status)
@@ -224,6 +232,9 @@ void Task::Reaped(int wait_status) {
 }
 
 void Task::SetExit(uint32_t status) {
+  console_->Finish();
+  pidfd_.reset();
+  waiting_tender_.reset();
   exit_ = TaskExit{status, absl::Now()};
   // A callback may start a new wait.
   const std::vector<OnExit> waiting = std::exchange(waiting_, {});
@@ -234,23 +245,16 @@ absl::Status Task::Delete() {
   if (running()) {
     return absl::FailedPreconditionError("the task is running: kill it first");
   }
-  if (!exit_) SetExit(kSignalExitBase + SIGKILL);
-  // The descriptors of a task that was never started.
-  guest_ = Guest();
-  RETURN_IF_ERROR(RemoveCgroup());
-  return RemoveTaskRecord(request_.bundle());
+  return Destroy();
 }
 
 absl::Status Task::Destroy() {
-  if (running()) {
-    RETURN_IF_ERROR(Kill(SIGKILL));
-    int wait_status = 0;
-    while (::waitpid(record_.pid, &wait_status, 0) < 0) {
-      if (errno != EINTR) return ErrnoStatus(errno, "waitpid");
-    }
+  if (!exit_) {
+    ASSIGN_OR_RETURN(const int wait_status, EndChild());
     Reaped(wait_status);
   }
-  return Delete();
+  RETURN_IF_ERROR(RemoveCgroup());
+  return RemoveTaskRecord(request_.bundle());
 }
 
 uint64_t Task::OomKills() const {
@@ -273,7 +277,7 @@ absl::Status Task::ReopenLog() {
 
 task::TaskStatus Task::status() const {
   if (exit_) return task::TASK_STOPPED;
-  return record_.pid != 0 ? task::TASK_RUNNING : task::TASK_CREATED;
+  return started_at_ ? task::TASK_RUNNING : task::TASK_CREATED;
 }
 
 }  // namespace serai::shim

@@ -20,10 +20,10 @@
 #include "lib/host/pidfd.h"
 #include "lib/oci/runtime_spec.h"
 #include "proto/task/task.pb.h"
-#include "shim/arguments.h"
 #include "shim/console.h"
 #include "shim/cri_log.h"
 #include "shim/guest.h"
+#include "shim/launch.h"
 #include "shim/state_file.h"
 
 namespace serai::shim {
@@ -54,12 +54,12 @@ class Task {
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
 
-  // Starts the tender. FAILED_PRECONDITION when it was started before; on
-  // another error the task is as it was.
+  // Starts the tender. FAILED_PRECONDITION when it was started, or has ended,
+  // before; on another error the task has ended, with status 127.
   absl::Status Start();
 
-  // Sends the signal. A task that is not started yet is stopped by a signal
-  // that would end it. NOT_FOUND when the task has ended.
+  // Sends the signal. A task that is not started yet is ended by a signal that
+  // would end a process. NOT_FOUND when the task has ended.
   absl::Status Kill(int signal_number);
 
   // Calls `on_exit` when the task has ended, at once when it has.
@@ -73,7 +73,7 @@ class Task {
   // in.
   absl::Status Destroy();
 
-  // The tender, whose pid this is, was reaped with `wait_status`.
+  // The process, whose pid this is, was reaped with `wait_status`.
   void Reaped(int wait_status);
 
   // FAILED_PRECONDITION for a task without a cgroup.
@@ -84,7 +84,8 @@ class Task {
 
   const task::CreateTaskRequest& request() const { return request_; }
   task::TaskStatus status() const;
-  // The tender's pid, also after its end; 0 before the start.
+  // The tender's pid (before the start: of the child that will be the tender),
+  // also after its end.
   pid_t pid() const { return record_.pid; }
   bool running() const { return status() == task::TASK_RUNNING; }
   const std::optional<TaskExit>& exit() const { return exit_; }
@@ -92,7 +93,7 @@ class Task {
   bool oom_killed() const { return oom_killed_; }
   const std::string& last_words() const { return console_->tail(); }
   uint64_t log_lines_dropped() const { return log_ ? log_->dropped() : 0; }
-  solo5::Target target() const { return guest_.target; }
+  solo5::Target target() const { return target_; }
 
  private:
   Task(const TaskHost& host, const task::CreateTaskRequest& request)
@@ -101,7 +102,9 @@ class Task {
   absl::Status Prepare();
   absl::Status MakeCgroup();
   absl::Status RemoveCgroup() const;
-  absl::Status Launch(const Console::WriteEnds& console);
+  absl::Status ForkTender(const TenderCommand& command, const Guest& guest);
+  // SIGKILL for the child, and reaps it: its wait status.
+  absl::StatusOr<int> EndChild();
   // The kernel's count of processes it killed in the cgroup for want of
   // memory; 0 when it is not known.
   uint64_t OomKills() const;
@@ -110,13 +113,13 @@ class Task {
   const TaskHost& host_;
   const task::CreateTaskRequest request_;
   oci::RuntimeSpec spec_;
-  Guest guest_;  // given up to the tender at its start
-  TenderCommand command_;
+  solo5::Target target_ = solo5::Target::kSpt;
   std::optional<host::Cgroup> cgroup_;
   std::unique_ptr<CriLog> log_;       // null: no log was asked for
   std::unique_ptr<Console> console_;  // after log_: it writes there
   TaskRecord record_;
-  std::optional<host::Pidfd> pidfd_;  // while running
+  std::optional<WaitingTender> waiting_tender_;  // before the start
+  std::optional<host::Pidfd> pidfd_;             // until the end
   std::optional<absl::Time> started_at_;
   uint64_t oom_kills_before_ = 0;
   bool oom_killed_ = false;

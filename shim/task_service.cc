@@ -136,9 +136,12 @@ absl::StatusOr<task::CreateTaskResponse> TaskService::Create(
     return absl::AlreadyExistsError(
         absl::StrCat("there is a task ", request.id()));
   }
-  ASSIGN_OR_RETURN(tasks_[request.id()], Task::Create(host_, request),
-                   "creating task ", request.id());
-  return task::CreateTaskResponse();
+  ASSIGN_OR_RETURN(auto created, Task::Create(host_, request), "creating task ",
+                   request.id());
+  task::CreateTaskResponse response;
+  response.set_pid(ToWire(created->pid()));
+  tasks_[request.id()] = std::move(created);
+  return response;
 }
 
 absl::StatusOr<task::StartResponse> TaskService::Start(
@@ -205,7 +208,7 @@ absl::StatusOr<task::PidsResponse> TaskService::Pids(
     const task::PidsRequest& request) {
   ASSIGN_OR_RETURN(const Task* const found, Find(request.id()));
   task::PidsResponse response;
-  if (found->running()) {
+  if (!found->exit()) {
     response.add_processes()->set_pid(ToWire(found->pid()));
   }
   return response;
@@ -271,7 +274,7 @@ void TaskService::ReapChildren() {
   int wait_status = 0;
   for (pid_t pid; (pid = ::waitpid(-1, &wait_status, WNOHANG)) > 0;) {
     for (const auto& [id, found] : tasks_) {
-      if (found->running() && found->pid() == pid) {
+      if (!found->exit() && found->pid() == pid) {
         found->Reaped(wait_status);
         break;
       }

@@ -218,7 +218,17 @@ TEST(ShimCallTest, ATenderThatCannotBeExecutedIsAnErrorOfStart) {
   ASSERT_OK(shim.Create("a", shim.Spec("a", "hello.spt")));
   EXPECT_THAT(shim.Start("a"),
               HasStatus(kWrongState, "exec /nonexistent/tender: No such file"));
-  EXPECT_EQ(shim.State("a")->status(), task::TASK_CREATED);
+  EXPECT_EQ(shim.State("a")->status(), task::TASK_STOPPED);
+  EXPECT_EQ(shim.Wait("a").value_or(0), 127U);
+  EXPECT_OK(shim.Delete("a"));
+}
+
+TEST(ShimCallTest, AnEndBeforeTheStartIsNoticed) {
+  PodShim shim;
+  ASSERT_OK(shim.Create("a", shim.Spec("a", "hello.spt")));
+  ASSERT_EQ(::kill(static_cast<pid_t>(shim.State("a")->pid()), SIGKILL), 0);
+  EXPECT_EQ(shim.Wait("a").value_or(0), 128U + SIGKILL);
+  EXPECT_THAT(shim.Start("a"), HasStatus(kWrongState, "before"));
   EXPECT_OK(shim.Delete("a"));
 }
 

@@ -55,14 +55,14 @@ TEST_P(TaskTest, RunsFromCreateToDelete) {
   ASSERT_OK(shim.Create("a", shim.Spec("a", Guest("hello"), {"x y", "z"})));
   ASSERT_OK_AND_ASSIGN(auto state, shim.State("a"));
   EXPECT_EQ(state.status(), task::TASK_CREATED);
-  EXPECT_EQ(state.pid(), 0U);
+  const uint32_t pid = state.pid();
   EXPECT_TRUE(CgroupExists(shim.CgroupPath("a")));
 
   ASSERT_OK(shim.Start("a"));
   EXPECT_EQ(shim.Wait("a").value_or(99), 0U);
   ASSERT_OK_AND_ASSIGN(state, shim.State("a"));
   EXPECT_EQ(state.status(), task::TASK_STOPPED);
-  EXPECT_NE(state.pid(), 0U);
+  EXPECT_EQ(state.pid(), pid);
   EXPECT_GT(state.exited_at().seconds(), 1700000000);
   EXPECT_THAT(shim.LogText("a", "stdout"),
               HasSubstr("command line: x\\ y z\n"));
