@@ -179,9 +179,11 @@ absl::StatusOr<Result> Client::Impl::RunAdd(Record& record) const {
       return absl::UnknownError(absl::StrCat(
           "plugin ", type, ": ADD answered with ", result.status().message()));
     }
-    record.result = *std::move(result);
     // A plugin may answer in another version that it speaks; the chain has one.
-    record.result["cniVersion"] = network.version();
+    (*result)["cniVersion"] = network.version();
+    // Most plugins of a chain pass the result on as it was.
+    if (*result == record.result) continue;
+    record.result = *std::move(result);
     // At every step: some plugins' DEL needs the result to find what they made.
     RETURN_IF_ERROR(records_.Save(record));
   }

@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_split.h"
@@ -364,6 +365,26 @@ TEST_F(ClientTest, HostileAttachmentsReachNoPlugin) {
   }
   EXPECT_OK(client.Del("../../etc/passwd"));
   EXPECT_THAT(Log(), IsEmpty());
+}
+
+TEST_F(ClientTest, ServesManyPodsAtOnce) {
+  GoodPlugin("first");
+  ConfigureList(R"({"type":"first"})");
+  Client client(options_);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&, i] {
+      Attachment attachment = attachment_;
+      attachment.container_id = absl::StrCat("pod", i);
+      EXPECT_OK(client.Ready());
+      EXPECT_OK(client.Add(attachment));
+      EXPECT_OK(client.Attachments());
+      EXPECT_OK(client.Del(attachment.container_id));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(Log().size(), 16U);
+  EXPECT_THAT(Records(), IsEmpty());
 }
 
 TEST_F(ClientTest, ADamagedRecordIsToldAndNotListed) {

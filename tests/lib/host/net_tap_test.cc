@@ -76,7 +76,9 @@ class TapTest : public ::testing::Test {
 
   // What a test can leave behind in the pod's namespace.
   std::string PodState() {
-    return Run(pod_, "ip -o link; tc qdisc; tc filter show dev eth0 ingress");
+    return Run(
+        pod_,
+        "ip -o link | cut -d: -f2; tc qdisc; tc filter show dev eth0 ingress");
   }
 
   std::unique_ptr<TapPeer> StartPeer(const Tap& tap) {
