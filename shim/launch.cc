@@ -88,7 +88,7 @@ absl::Status PlaceAll(const Launch& launch, int go, int report) {
   return absl::OkStatus();
 }
 
-absl::Status ResetProcess(const Launch& launch, pid_t parent) {
+absl::Status ResetProcess(pid_t parent) {
   sigset_t none;
   ::sigemptyset(&none);
   if (::sigprocmask(SIG_SETMASK, &none, nullptr) != 0) {
@@ -102,9 +102,6 @@ absl::Status ResetProcess(const Launch& launch, pid_t parent) {
   }
   if (::getppid() != parent) return absl::AbortedError("the shim has ended");
   if (::setsid() < 0) return ErrnoStatus(errno, "setsid");
-  const absl::Status adjusted = WriteControlFile(
-      "/proc/self/oom_score_adj", absl::StrCat(launch.oom_score_adj));
-  if (!adjusted.ok()) LogWarning(adjusted.message());
   return absl::OkStatus();
 }
 
@@ -139,24 +136,28 @@ absl::Status ExecTender(const Launch& launch) {
 
 // The report is a code's digits, a space and the message; an exec that works
 // closes the pipe and so reports nothing.
+[[noreturn]] void ReportAndExit(int report, const absl::Status& status) {
+  WriteAll(report, absl::StrCat(status.raw_code(), " ", status.message()))
+      .IgnoreError();
+  ::_exit(127);
+}
+
 [[noreturn]] void RunChild(const Launch& launch, pid_t parent, bool in_cgroup,
                            int go, int report) {
-  absl::Status status = ResetProcess(launch, parent);
-  if (status.ok()) status = PlaceAll(launch, go, report);
-  if (status.ok()) {
-    go = NumbersFor(launch).go;
-    report = NumbersFor(launch).report;
-    status = EnterPod(launch, in_cgroup);
-  }
+  // First of all, so that nothing of the shim's is held longer than need be.
+  absl::Status status = PlaceAll(launch, go, report);
+  if (!status.ok()) ReportAndExit(report, status);
+  go = NumbersFor(launch).go;
+  report = NumbersFor(launch).report;
+  status = ResetProcess(parent);
+  if (status.ok()) status = EnterPod(launch, in_cgroup);
   char byte = 0;
   ssize_t n = 0;
   while ((n = ::read(go, &byte, 1)) < 0 && errno == EINTR) {
   }
-  if (n <= 0) ::_exit(127);  // not wanted any more
+  if (n <= 0) ::_exit(127);  // not wanted any more, or the shim has died
   if (status.ok()) status = ExecTender(launch);
-  WriteAll(report, absl::StrCat(status.raw_code(), " ", status.message()))
-      .IgnoreError();
-  ::_exit(127);
+  ReportAndExit(report, status);
 }
 
 absl::Status FromReport(const std::string& report) {
@@ -193,9 +194,16 @@ absl::StatusOr<WaitingTender> WaitingTender::Fork(const Launch& launch) {
   if (!in_cgroup) pid = ::fork();
   if (pid < 0) return ErrnoStatus(errno, "fork");
   if (pid == 0) {
+    // Else it would wait for itself when the shim has died.
+    go.write_end.reset();
+    reports.read_end.reset();
     RunChild(launch, parent, in_cgroup, go.read_end.get(),
              reports.write_end.get());
   }
+  const absl::Status adjusted =
+      WriteControlFile(absl::StrCat("/proc/", pid, "/oom_score_adj"),
+                       absl::StrCat(launch.oom_score_adj));
+  if (!adjusted.ok()) LogWarning(adjusted.message());
   return WaitingTender(pid, std::move(go.write_end),
                        std::move(reports.read_end));
 }

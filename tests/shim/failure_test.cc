@@ -430,6 +430,25 @@ TEST(ShimDeathTest, WhatADeadShimLeftIsDeleted) {
   EXPECT_OK(shim.Command("delete", shim.BundlePath("a")));
 }
 
+TEST(ShimDeathTest, ItsTendersDieWithIt) {
+  PodShim shim;
+  ASSERT_OK(shim.Create("a", shim.Spec("a", "spin.spt", {"--idle"})));
+  ASSERT_OK(shim.Start("a"));
+  ASSERT_TRUE(shim.WaitForLog("a", "spin: idle"));
+  ASSERT_OK(shim.Create("b", shim.Spec("b", "hello.spt")));
+  std::vector<host::Pidfd> tenders;
+  for (const std::string id : {"a", "b"}) {
+    ASSERT_OK_AND_ASSIGN(
+        host::Pidfd tender,
+        host::Pidfd::Open(static_cast<pid_t>(shim.State(id)->pid())));
+    tenders.push_back(std::move(tender));
+  }
+  shim.KillShim();
+  for (const host::Pidfd& tender : tenders) {
+    EXPECT_TRUE(tender.Wait(absl::Seconds(5)).value_or(false));
+  }
+}
+
 TEST(ShimDeathTest, ADeadShimIsReplacedAndItsClientsAreTold) {
   PodShim shim;
   std::promise<absl::Status> told;
