@@ -111,8 +111,9 @@ class Client {
   // Runs the chain's DEL backwards with the configuration and result of ADD,
   // whatever the configuration is now, and forgets the attachment. Ends at a
   // plugin's error, as the specification has it; the record then stays for
-  // another try. OK when there is no such attachment. The namespace may be gone,
-  // but better is not yet: the bridge plugin leaves its masquerading rules then.
+  // another try. OK when there is no such attachment. The namespace may be
+  // gone, but better is not yet: the bridge plugin leaves its masquerading
+  // rules then.
   absl::Status Del(const std::string& container_id,
                    const std::string& interface_name = "eth0");
 
