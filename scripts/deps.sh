@@ -16,7 +16,7 @@ packages=(
   libspdlog-dev libssl-dev libtomlplusplus-dev libyaml-cpp-dev
   nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
   # to run
-  containernetworking-plugins curl iproute2 iptables
+  ca-certificates containernetworking-plugins curl iproute2 iptables
 )
 
 for option in "$@"; do

@@ -150,7 +150,7 @@ TEST(NetnsTest, RemoveReachesCopiesInOtherMountNamespaces) {
     char byte = 0;
     ::close(pipe_fds[1]);
     if (::unshare(CLONE_NEWNS) != 0 ||
-        ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount(nullptr, path.c_str(), nullptr, MS_PRIVATE, nullptr) != 0 ||
         ::write(ready_fds[1], &byte, 1) != 1 ||
         ::read(pipe_fds[0], &byte, 1) != 0) {
       ::_exit(2);
