@@ -14,6 +14,7 @@ readonly home=/run/serai-demo
 readonly bridge=serai-demo0
 readonly subnet=10.213.77
 readonly cgroup=/serai-demo
+readonly forwarding=/proc/sys/net/ipv4/ip_forward
 readonly bin="$PWD/build/release/bin"
 readonly guests="$PWD/build/release/guests"
 export SERAI_SOCKET=$home/seraid.sock SERAI_LOG_DIR=$home/logs
@@ -54,16 +55,17 @@ TOML
   {"type": "bridge", "bridge": "$bridge", "isGateway": true, "ipam": {
     "type": "host-local", "dataDir": "$home/ipam",
     "ranges": [[{"subnet": "$subnet.0/24"}]],
-    "routes": [{"dst": "0.0.0.0/0"}]}},
-  {"type": "portmap", "capabilities": {"portMappings": true}},
-  {"type": "firewall"}]}
+    "routes": [{"dst": "0.0.0.0/0"}]}}]}
 JSON
+  # The bridge plugin turns forwarding on; it is put back at the end.
+  cp "$forwarding" "$home/ip_forward"
 }
 
 start_daemon() {
   # Its own session: Ctrl-C is for the demo, which then takes things down in
   # order.
-  setsid "$bin/seraid" --config "$home/config.toml" 2>"$home/seraid.log" &
+  setsid "$bin/seraid" --config "$home/config.toml" \
+    >"$home/seraid.log" 2>&1 </dev/null &
   echo $! >"$home/seraid.pid"
   for _ in $(seq 100); do
     [[ -S $SERAI_SOCKET ]] && return
@@ -94,6 +96,7 @@ take_down() {
   fi
   stop_daemon
   ip link del "$bridge" 2>/dev/null || true
+  [[ ! -f $home/ip_forward ]] || cat "$home/ip_forward" >"$forwarding"
   rm -rf --one-file-system "$home"
 }
 
@@ -103,7 +106,7 @@ on_exit() {
     echo "--- seraid's log" >&2
     tail -n 20 "$home/seraid.log" >&2
   fi
-  $keep && ((status == 0)) || take_down
+  if ! $keep || ((status != 0)); then take_down; fi
   exit "$status"
 }
 
@@ -129,7 +132,8 @@ if [[ ${1:-} == --down ]]; then
 fi
 step "Installing what is needed, and building"
 scripts/deps.sh
-scripts/build.sh
+scripts/build.sh seraid containerd-shim-serai-v2 serai-tender serai \
+  guest_web_hvt guest_web_spt
 [[ ! -e $home ]] || fail "$home is there from an earlier run: $0 --down removes it"
 
 trap on_exit EXIT
@@ -144,8 +148,8 @@ step "Packing the example unikernel into an image"
 
 step "Running examples/web-pod.yaml"
 "$bin/serai" run examples/web-pod.yaml --time
-ip=$("$bin/serai" ps -o json | jq -r '.[0].ip')
-[[ -n $ip && $ip != null ]] || fail "the pod has no IP"
+ip=$("$bin/serai" ps | awk '$1 == "web" { print $6 }')
+[[ $ip == "$subnet".* ]] || fail "the pod has no IP"
 
 step "The pod's IP is $ip; the host asks it"
 curl --fail --silent --show-error --include --max-time 5 "http://$ip/" ||
