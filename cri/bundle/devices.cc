@@ -89,16 +89,18 @@ absl::StatusOr<std::vector<GuestDevice>> MatchDevices(
     const solo5::Unikernel& unikernel, const state::v1::PodRecord& pod,
     const runtime::v1::ContainerConfig& container) {
   std::vector<GuestDevice> devices;
-  bool interface_taken = false;
+  std::string interface_user;
   for (const solo5::ManifestEntry& entry : unikernel.Devices()) {
     const std::string name = entry.name;
     if (entry.type == solo5::DeviceType::kNet) {
-      if (interface_taken) {
-        return NothingToAttach(unikernel, name,
-                               "the pod has one interface, and another device "
-                               "has it");
+      if (!interface_user.empty()) {
+        return NothingToAttach(
+            unikernel, name,
+            absl::StrCat("a pod has one interface, and \"", interface_user,
+                         "\" has it; build the unikernel with one network "
+                         "device"));
       }
-      interface_taken = true;
+      interface_user = name;
       GuestDevice device;
       device.name = name;
       device.type = GuestDevice::Type::kNet;
