@@ -28,6 +28,9 @@ namespace {
 
 constexpr mode_t kRootMode = 0711;
 constexpr mode_t kTreeMode = 0755;
+// A file that Remove() gives up for its new index.
+constexpr char kReserve[] = "reserve";
+constexpr off_t kReserveBytes = 64 * 1024;
 // What is on its way in or out of unpacked/; never an image's name.
 constexpr char kIncoming[] = ".incoming.";
 constexpr char kOutgoing[] = ".outgoing.";
@@ -134,7 +137,14 @@ absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(
   std::unique_ptr<ImageStore> store(new ImageStore(root, std::move(layout)));
   store->state_->lock = std::move(lock);
   RETURN_IF_ERROR(store->Recover(), "image store ", root);
+  store->KeepReserve();
   return store;
+}
+
+void ImageStore::KeepReserve() const {
+  const absl::StatusOr<UniqueFd> fd =
+      OpenFile(JoinPath(root_, kReserve), O_WRONLY | O_CREAT);
+  if (fd.ok()) ::posix_fallocate(fd->get(), 0, kReserveBytes);
 }
 
 absl::Status ImageStore::Recover() {
@@ -182,7 +192,11 @@ absl::Status ImageStore::Unpack(const StoredManifest& stored) const {
 
 absl::Status ImageStore::Commit(Catalog catalog) {
   RETURN_IF_ERROR(FaultPoint("image-commit"));
-  RETURN_IF_ERROR(layout_.WriteIndex(catalog.ToIndex()));
+  const oci::Index index = catalog.ToIndex();
+  const absl::StatusOr<oci::Index> written = layout_.ReadIndex();
+  if (!written.ok() || oci::ToJson(*written) != oci::ToJson(index)) {
+    RETURN_IF_ERROR(layout_.WriteIndex(index));
+  }
   const absl::MutexLock hold(&state_->mutex);
   state_->catalog = std::make_shared<const Catalog>(std::move(catalog));
   return absl::OkStatus();
@@ -313,9 +327,16 @@ absl::Status ImageStore::Remove(absl::string_view name) {
     Catalog catalog = *state_->Snapshot();
     if (!catalog.Resolve(name).ok()) return absl::OkStatus();
     catalog.Remove(name);
-    RETURN_IF_ERROR(Commit(std::move(catalog)));
+    absl::Status committed = Commit(catalog);
+    if (absl::IsResourceExhausted(committed)) {
+      RETURN_IF_ERROR(RemovePath(JoinPath(root_, kReserve)));
+      committed = Commit(std::move(catalog));
+    }
+    RETURN_IF_ERROR(committed);
   }
-  return Collect();
+  RETURN_IF_ERROR(Collect());
+  KeepReserve();
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ImageFsUsage> ImageStore::Usage() const {

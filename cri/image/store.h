@@ -6,6 +6,7 @@
 //
 //   <root>/images/                 layout; index.json is the list of names
 //   <root>/unpacked/<config hex>/  files, directories and symbolic links only
+//   <root>/reserve                 room for an index when the disk is full
 //
 // The commit point of an arrival is the write of index.json, after the blobs
 // and the unpacked tree are complete. What a crash leaves before it is removed
@@ -55,7 +56,8 @@ class ImageStore {
   };
 
   // Makes the directories where they are missing; removes leftovers of a crash,
-  // forgets names whose blobs are gone, unpacks again what is not unpacked.
+  // forgets names whose blobs are gone, unpacks again what is not unpacked. On
+  // a full disk a store that is whole still opens.
   // One process at a time: FAILED_PRECONDITION when another holds the store.
   static absl::StatusOr<std::unique_ptr<ImageStore>> Open(
       const std::string& root);
@@ -91,7 +93,7 @@ class ImageStore {
   // By tag: that name alone, and the image with it when it was its last tag
   // from that repository. By id or digest: the image and all its names. An
   // unknown name is success. What nothing needs any more leaves the disk now,
-  // or when the last lease ends.
+  // or when the last lease ends. Works on a full disk.
   absl::Status Remove(absl::string_view name);
 
   absl::StatusOr<ImageFsUsage> Usage() const;
@@ -106,6 +108,8 @@ class ImageStore {
   // Makes `catalog` what the store has. The caller holds State::changing, or
   // is alone.
   absl::Status Commit(Catalog catalog);
+  // Keeps some of the disk for Remove(), where it has room.
+  void KeepReserve() const;
   // Removes blobs and trees that nothing needs, unless a lease forbids it.
   absl::Status Collect();
   absl::Status CollectNow(const Catalog& catalog) const;
