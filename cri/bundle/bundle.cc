@@ -57,14 +57,22 @@ absl::StatusOr<uint64_t> GuestMemory(const BundleInput& input,
   const int64_t limit =
       input.container.linux().resources().memory_limit_in_bytes();
   const int64_t wanted = limit > 0 ? limit : input.handler.default_memory;
-  const int64_t memory = wanted / kMiB * kMiB;
-  if (memory >= static_cast<int64_t>(unikernel.lowest_memory)) {
-    return static_cast<uint64_t>(memory);
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
+  const auto memory = static_cast<uint64_t>(wanted / kMiB * kMiB);
+  const std::string said = absl::StrCat(
       limit > 0 ? "the memory limit of " : "the handler's default memory of ",
-      wanted, " bytes is below what the unikernel needs to be loaded: ",
-      unikernel.lowest_memory / kMiB, "Mi, and more for its heap"));
+      wanted, " bytes");
+  if (memory < unikernel.lowest_memory) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        said, " is below what the unikernel needs to be loaded: ",
+        unikernel.lowest_memory / kMiB, "Mi, and more for its heap"));
+  }
+  if (unikernel.target == solo5::Target::kHvt &&
+      memory > solo5::kHvtMaxMemory) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(said, " is above what an hvt unikernel can have: ",
+                     solo5::kHvtMaxMemory / kMiB, "Mi"));
+  }
+  return memory;
 }
 
 oci::Resources CgroupResources(const runtime::v1::LinuxContainerResources& cri,
