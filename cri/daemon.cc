@@ -71,6 +71,7 @@ absl::Status CheckNobodyListens(const std::string& path) {
 absl::Status MakeDirectories(const Config& config) {
   for (const std::string& directory :
        {config.root, config.state, NetnsDirectory(config),
+        ShimsDirectory(config), BundlesDirectory(config),
         ShimSocketDirectory(config), DirectoryOf(config.cri.socket)}) {
     RETURN_IF_ERROR(MakeDirs(directory));
   }

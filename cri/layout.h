@@ -26,12 +26,18 @@ inline std::string NetnsDirectory(const Config& config) {
 inline std::string NetnsPath(const Config& config, const std::string& pod) {
   return JoinPath(NetnsDirectory(config), pod);
 }
+inline std::string ShimsDirectory(const Config& config) {
+  return JoinPath(config.state, "pods");
+}
 inline std::string ShimDirectory(const Config& config, const std::string& pod) {
-  return JoinPath(JoinPath(config.state, "pods"), pod);
+  return JoinPath(ShimsDirectory(config), pod);
+}
+inline std::string BundlesDirectory(const Config& config) {
+  return JoinPath(config.state, "containers");
 }
 inline std::string BundleDirectory(const Config& config,
                                    const std::string& container) {
-  return JoinPath(JoinPath(config.state, "containers"), container);
+  return JoinPath(BundlesDirectory(config), container);
 }
 inline std::string ShimSocketDirectory(const Config& config) {
   return JoinPath(config.state, "shims");

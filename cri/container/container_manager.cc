@@ -100,8 +100,8 @@ absl::StatusOr<std::string> ContainerManager::Create(
     return absl::FailedPreconditionError(
         absl::StrCat("pod ", pod->id, " is not ready: it was stopped"));
   }
-  RETURN_IF_ERROR(CheckOnlyContainer(*pod, config));
   ASSIGN_OR_RETURN(const ContainerRecord record, NewRecord(pod_record, config));
+  RETURN_IF_ERROR(CheckOnlyContainer(*pod, config));
   auto container =
       std::make_shared<Container>(store_.ContainerPath(record.id()), record);
   absl::Status status = container->record.Save();

@@ -106,6 +106,8 @@ absl::StatusOr<PodRecord> PodManager::NewRecord(
   const std::string& parent = config.linux().cgroup_parent();
   record.set_cgroup(
       JoinPath(parent.empty() ? config_.cgroup.parent : parent, record.id()));
+  // What can't be a cgroup's path couldn't be taken down either.
+  RETURN_IF_ERROR(host::Cgroup::Open(cgroups_, record.cgroup()).status());
   return record;
 }
 
