@@ -203,6 +203,11 @@ absl::StatusOr<std::string> TestNode::LoadFiles(
                    oci::Pack(paths, oci::PackOptions(), layout));
   const std::string tag = absl::StrCat("localhost/", name, ":latest");
   RETURN_IF_ERROR(layout.AddManifest(manifest, tag));
+  return LoadLayout(layout);
+}
+
+absl::StatusOr<std::string> TestNode::LoadLayout(const oci::Layout& layout) {
+  const TempDir scratch;
   ASSIGN_OR_RETURN(const oci::Index index, layout.ReadIndex());
   ASSIGN_OR_RETURN(const UniqueFd archive,
                    OpenFile(scratch / "image.tar", O_RDWR | O_CREAT));

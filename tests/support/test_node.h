@@ -19,6 +19,10 @@
 #include "proto/cri/service.grpc.pb.h"
 #include "tests/support/temp_dir.h"
 
+namespace serai::oci {
+class Layout;
+}  // namespace serai::oci
+
 namespace serai::testing {
 
 namespace cri = ::runtime::v1;
@@ -61,6 +65,9 @@ class TestNode {
   // The same with files from anywhere.
   absl::StatusOr<std::string> LoadFiles(const std::string& name,
                                         const std::vector<std::string>& paths);
+  // The same with the images of a layout, under the names that it gives them.
+  // The first one's id.
+  absl::StatusOr<std::string> LoadLayout(const oci::Layout& layout);
 
   // The CRI as plain calls, with gRPC's status as ours.
   absl::StatusOr<std::string> RunPod(const std::string& name,
