@@ -121,7 +121,7 @@ struct Daemon::Parts {
   ExitWatcher watcher{cgroups};
   ContainerManager containers{config,  shim_options, cgroups,
                               *images, store,        watcher};
-  PodManager pods{config, cgroups, network, store, containers};
+  PodManager pods{config, shim_options, cgroups, network, store, containers};
   RuntimeService runtime_service{
       {config, shim_options, cgroups, network, store, pods, containers}};
   ImageService image_service{*images, puller};
@@ -191,8 +191,8 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
       std::move(config), std::move(cgroups), std::move(images))));
   Parts& parts = *daemon->parts_;
   RETURN_IF_ERROR(parts.MakeCgroupParent(), "making the cgroup parent");
-  RETURN_IF_ERROR(Recovery(parts.config, parts.shim_options, parts.store,
-                           parts.pods, parts.watcher, parts.network)
+  RETURN_IF_ERROR(Recovery(parts.config, parts.cgroups, parts.store, parts.pods,
+                           parts.watcher, parts.network)
                       .Run(),
                   "recovering");
   RETURN_IF_ERROR(parts.Serve());

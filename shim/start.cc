@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/file.h"
+#include "lib/host/cgroup.h"
 #include "shim/daemon.h"
 #include "shim/log.h"
 #include "shim/socket.h"
@@ -70,6 +71,15 @@ absl::Status CloseAllBut(UniqueFd& fd) {
   return absl::OkStatus();
 }
 
+// Before there is a shim: no one that runs is ever outside.
+absl::Status JoinCgroup(const std::string& path) {
+  if (path.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto hierarchy, host::CgroupHierarchy::Detect());
+  ASSIGN_OR_RETURN(const auto cgroup, host::Cgroup::Open(hierarchy, path));
+  return Annotate(cgroup.AddProcess(::getpid()),
+                  absl::StrCat("joining cgroup ", path));
+}
+
 [[noreturn]] void Serve(DaemonConfig config, const std::string& log_path) {
   absl::Status status = Detach(log_path);
   if (status.ok()) status = CloseAllBut(config.listener);
@@ -91,6 +101,7 @@ absl::StatusOr<Surroundings> LookAround() {
   if (surroundings.socket_directory.empty()) {
     surroundings.socket_directory = kDefaultSocketDirectory;
   }
+  surroundings.cgroup = FromEnvironment("SERAI_SHIM_CGROUP");
   surroundings.tender = FromEnvironment("SERAI_TENDER");
   if (surroundings.tender.empty()) {
     ASSIGN_OR_RETURN(surroundings.tender, FindTender());
@@ -108,6 +119,7 @@ absl::StatusOr<std::string> StartShim(const Options& options,
   const std::string address = absl::StrCat("unix://", path);
   ASSIGN_OR_RETURN(const bool served, IsServed(path));
   if (served) return address;
+  RETURN_IF_ERROR(JoinCgroup(surroundings.cgroup));
   DaemonConfig config;
   ASSIGN_OR_RETURN(config.listener, ListenAt(path));
   config.socket_path = path;

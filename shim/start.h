@@ -15,6 +15,9 @@ struct Surroundings {
   std::string directory;         // the working directory
   std::string socket_directory;  // SERAI_SHIM_SOCKET_DIR, or /run/serai/s
   std::string tender;            // SERAI_TENDER, or where it is installed
+  // SERAI_SHIM_CGROUP: the cgroup, by its path in the hierarchy, that a new
+  // shim is in; empty: the caller's.
+  std::string cgroup;
 };
 
 // Reads the environment and looks for the tender: beside this program, or in

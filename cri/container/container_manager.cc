@@ -146,15 +146,10 @@ absl::StatusOr<std::shared_ptr<Shim>> ContainerManager::PodShim(Pod& pod) {
   }
   ASSIGN_OR_RETURN(
       std::shared_ptr<Shim> shim,
-      Shim::Start(shim_options_, pod.id, ShimDirectory(config_, pod.id)));
+      Shim::Start(shim_options_, pod.id, ShimDirectory(config_, pod.id),
+                  pod.record.Get().cgroup()));
   pod.set_shim(shim);
   RETURN_IF_ERROR(FaultPoint("container.shim"));
-  RETURN_IF_ERROR(pod.record.Change(
-      [&](PodRecord& r) { r.set_shim_address(shim->address()); }));
-  ASSIGN_OR_RETURN(const pid_t pid, shim->Pid());
-  ASSIGN_OR_RETURN(const host::Cgroup cgroup,
-                   host::Cgroup::Open(cgroups_, pod.record.Get().cgroup()));
-  RETURN_IF_ERROR(cgroup.AddProcess(pid), "accounting for the shim");
   return shim;
 }
 
@@ -168,21 +163,28 @@ absl::Status ContainerManager::StartTask(Pod& pod, Container& container) {
   if (status.ok()) status = FaultPoint("container.start");
   if (status.ok()) return status;
   // A task that never ran, or was just started, must not stay with the shim.
-  const absl::Status killed = shim->Kill(container.id, SIGKILL);
-  const absl::Status deleted = shim->Delete(container.id).status();
-  if (!deleted.ok() && !absl::IsNotFound(deleted)) {
-    spdlog::warn("container {}: removing its task: {} (kill: {})", container.id,
-                 std::string(deleted.message()), std::string(killed.message()));
+  const absl::Status undone = shim->Destroy(container.id);
+  if (!undone.ok()) {
+    spdlog::warn("container {}: removing its task: {}", container.id,
+                 std::string(undone.message()));
   }
   return status;
 }
 
+absl::StatusOr<ContainerManager::Found> ContainerManager::Find(
+    const std::string& id) const {
+  Found found;
+  ASSIGN_OR_RETURN(found.container, store_.FindContainer(id));
+  ASSIGN_OR_RETURN(found.pod, store_.FindPod(found.container->pod_id));
+  return found;
+}
+
 absl::Status ContainerManager::Start(const std::string& id) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Container> container,
-                   store_.FindContainer(id));
-  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
-                   store_.FindPod(container->pod_id));
+  ASSIGN_OR_RETURN(const Found found, Find(id));
+  const auto& [pod, container] = found;
   absl::MutexLock lock(&pod->operation);
+  // It may have been removed while we waited.
+  RETURN_IF_ERROR(store_.FindContainer(container->id).status());
   if (PhaseOf(container->record.Get()) != ContainerPhase::kCreated) {
     return absl::FailedPreconditionError(absl::StrCat(
         "container ", id, " was started before: a container runs once"));
@@ -245,13 +247,11 @@ absl::Status ContainerManager::StopLocked(Pod& pod, Container& container,
 
 absl::Status ContainerManager::Stop(const std::string& id,
                                     absl::Duration grace) {
-  const auto container = store_.FindContainer(id);
-  if (absl::IsNotFound(container.status())) return absl::OkStatus();
-  RETURN_IF_ERROR(container.status());
-  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
-                   store_.FindPod((*container)->pod_id));
-  absl::MutexLock lock(&pod->operation);
-  return StopLocked(*pod, **container, grace);
+  const absl::StatusOr<Found> found = Find(id);
+  if (absl::IsNotFound(found.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(found.status());
+  absl::MutexLock lock(&found->pod->operation);
+  return StopLocked(*found->pod, *found->container, grace);
 }
 
 absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
@@ -260,7 +260,7 @@ absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
   // Normally gone with its task.
   ASSIGN_OR_RETURN(const host::Cgroup cgroup,
                    host::Cgroup::Open(cgroups_, record.cgroup()));
-  RETURN_IF_ERROR(cgroup.Remove());
+  RETURN_IF_ERROR(cgroup.Destroy());
   RETURN_IF_ERROR(RemoveTree(record.bundle()));
   RETURN_IF_ERROR(container.record.Erase());
   store_.RemoveContainer(container.id);
@@ -268,20 +268,16 @@ absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
 }
 
 absl::Status ContainerManager::Remove(const std::string& id) {
-  const auto container = store_.FindContainer(id);
-  if (absl::IsNotFound(container.status())) return absl::OkStatus();
-  RETURN_IF_ERROR(container.status());
-  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
-                   store_.FindPod((*container)->pod_id));
-  absl::MutexLock lock(&pod->operation);
-  return RemoveLocked(*pod, **container);
+  const absl::StatusOr<Found> found = Find(id);
+  if (absl::IsNotFound(found.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(found.status());
+  absl::MutexLock lock(&found->pod->operation);
+  return RemoveLocked(*found->pod, *found->container);
 }
 
 absl::Status ContainerManager::ReopenLog(const std::string& id) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<Container> container,
-                   store_.FindContainer(id));
-  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
-                   store_.FindPod(container->pod_id));
+  ASSIGN_OR_RETURN(const Found found, Find(id));
+  const auto& [pod, container] = found;
   const std::shared_ptr<Shim> shim = pod->shim();
   if (PhaseOf(container->record.Get()) != ContainerPhase::kRunning ||
       shim == nullptr) {

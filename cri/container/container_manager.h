@@ -51,6 +51,12 @@ class ContainerManager {
   absl::Status RemoveAll(Pod& pod);
 
  private:
+  struct Found {
+    std::shared_ptr<Pod> pod;
+    std::shared_ptr<Container> container;
+  };
+  // NOT_FOUND also when the pod is being removed with it.
+  absl::StatusOr<Found> Find(const std::string& id) const;
   absl::StatusOr<ContainerRecord> NewRecord(
       const PodRecord& pod, const runtime::v1::ContainerConfig& config) const;
   absl::Status CheckOnlyContainer(

@@ -119,8 +119,7 @@ void ExitWatcher::RecordLost(Container& container, absl::string_view why) {
   const ContainerRecord record = container.record.Get();
   const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
   absl::Status cleared = cgroup.status();
-  if (cleared.ok()) cleared = cgroup->KillAll();
-  if (cleared.ok()) cleared = cgroup->Remove();
+  if (cleared.ok()) cleared = cgroup->Destroy();
   if (!cleared.ok()) {
     spdlog::error("container {}: clearing its cgroup: {}", container.id,
                   std::string(cleared.message()));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "cri/container/container_manager.h"
 #include "cri/layout.h"
@@ -66,11 +67,12 @@ cni::Attachment AttachmentOf(const PodRecord& record) {
 
 }  // namespace
 
-PodManager::PodManager(const Config& config,
+PodManager::PodManager(const Config& config, const ShimOptions& shim_options,
                        const host::CgroupHierarchy& cgroups,
                        cni::Client& network, Store& store,
                        ContainerManager& containers)
     : config_(config),
+      shim_options_(shim_options),
       cgroups_(cgroups),
       network_(network),
       store_(store),
@@ -94,20 +96,28 @@ absl::StatusOr<PodRecord> PodManager::NewRecord(
         absl::StrCat("no runtime handler is called \"", handler,
                      "\"; the configuration has: ", known));
   }
-  PodRecord record;
-  record.set_version(kRecordVersion);
-  record.set_id(NewId());
+  ASSIGN_OR_RETURN(PodRecord record,
+                   Names(NewId(), config.linux().cgroup_parent()));
   *record.mutable_config() = config;
   record.set_handler(name);
   record.set_created_at_ns(absl::GetCurrentTimeNanos());
-  record.set_netns_path(NetnsPath(config_, record.id()));
-  record.set_tap(kTapName);
-  record.mutable_network()->set_interface(kPodInterface);
-  const std::string& parent = config.linux().cgroup_parent();
-  record.set_cgroup(
-      JoinPath(parent.empty() ? config_.cgroup.parent : parent, record.id()));
   // What can't be a cgroup's path couldn't be taken down either.
   RETURN_IF_ERROR(host::Cgroup::Open(cgroups_, record.cgroup()).status());
+  return record;
+}
+
+absl::StatusOr<PodRecord> PodManager::Names(
+    const std::string& id, const std::string& cgroup_parent) const {
+  PodRecord record;
+  record.set_version(kRecordVersion);
+  record.set_id(id);
+  record.set_netns_path(NetnsPath(config_, id));
+  record.set_tap(kTapName);
+  record.mutable_network()->set_interface(kPodInterface);
+  record.set_cgroup(JoinPath(
+      cgroup_parent.empty() ? config_.cgroup.parent : cgroup_parent, id));
+  ASSIGN_OR_RETURN(*record.mutable_shim_address(),
+                   ShimAddress(shim_options_, id));
   return record;
 }
 
@@ -191,27 +201,28 @@ void PodManager::Undo(const std::shared_ptr<Pod>& pod) {
 
 absl::Status PodManager::TearDown(Pod& pod) {
   const PodRecord record = pod.record.Get();
-  absl::Status status;
   if (const std::shared_ptr<Shim> shim = pod.shim(); shim != nullptr) {
-    // A shim that is gone already is what is wanted.
-    const absl::Status shut = shim->Shutdown(record.id());
-    if (!absl::IsUnavailable(shut)) status = FirstError(status, shut);
+    // One that is gone is what is wanted; one that does not listen ends below,
+    // with the cgroup.
+    shim->Shutdown(record.id()).IgnoreError();
     pod.set_shim(nullptr);
   }
-  status = FirstError(
-      status, Annotate(network_.Del(record.id(), record.network().interface()),
-                       "giving back the network"));
+  absl::Status status =
+      Annotate(network_.Del(record.id(), record.network().interface()),
+               "giving back the network");
   // The tap goes with its namespace.
   status = FirstError(status, host::RemoveNetns(record.netns_path()));
   const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
   status = FirstError(status, cgroup.status());
   if (cgroup.ok()) {
-    status = FirstError(status, cgroup->KillAll());
-    status = FirstError(status, cgroup->Remove());
+    status = FirstError(status, cgroup->Destroy());
     status =
         FirstError(status, host::RemoveMade({record.made_cgroups().begin(),
                                              record.made_cgroups().end()}));
   }
+  // A killed shim leaves its socket.
+  status = FirstError(status, RemovePath(std::string(absl::StripPrefix(
+                                  record.shim_address(), "unix://"))));
   return FirstError(status, RemoveTree(ShimDirectory(config_, record.id())));
 }
 

@@ -22,8 +22,9 @@ class ContainerManager;
 class PodManager {
  public:
   // All must outlive the manager.
-  PodManager(const Config& config, const host::CgroupHierarchy& cgroups,
-             cni::Client& network, Store& store, ContainerManager& containers);
+  PodManager(const Config& config, const ShimOptions& shim_options,
+             const host::CgroupHierarchy& cgroups, cni::Client& network,
+             Store& store, ContainerManager& containers);
 
   // Makes a sandbox and gives its id. On failure nothing is left; where the
   // undoing failed as well, the pod stays listed as not ready, so that kubelet
@@ -44,6 +45,11 @@ class PodManager {
   // that fails are still taken down.
   absl::Status TearDown(Pod& pod);
 
+  // A record with the names that follow from a pod's id, and its cgroup in
+  // `cgroup_parent` or, when that is empty, in the configured one.
+  absl::StatusOr<PodRecord> Names(const std::string& id,
+                                  const std::string& cgroup_parent) const;
+
  private:
   absl::StatusOr<PodRecord> NewRecord(
       const runtime::v1::PodSandboxConfig& config,
@@ -55,6 +61,7 @@ class PodManager {
   absl::Status StopLocked(Pod& pod);
 
   const Config& config_;
+  const ShimOptions& shim_options_;
   const host::CgroupHierarchy& cgroups_;
   cni::Client& network_;
   Store& store_;

@@ -4,8 +4,11 @@
 #include <cstdio>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/functional/function_ref.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "cri/layout.h"
 #include "lib/base/file.h"
@@ -22,10 +25,17 @@ void Log(const std::string& id, absl::string_view what,
                 std::string(status.message()));
 }
 
-// Reads every record in `directory`. What can't be read is put aside.
+bool IsId(absl::string_view text) {
+  return text.size() == NewId().size() &&
+         absl::c_all_of(text, absl::ascii_isxdigit);
+}
+
+// Reads every record in `directory`. What can't be read is put aside, and
+// `drop` is given the id that its name says.
 template <typename Message>
 absl::Status LoadAll(const std::string& directory,
-                     absl::FunctionRef<void(const Message&)> use) {
+                     absl::FunctionRef<void(const Message&)> use,
+                     absl::FunctionRef<void(const std::string&)> drop) {
   RETURN_IF_ERROR(MakeDirs(directory));
   ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(directory));
   for (const std::string& name : names) {
@@ -51,6 +61,8 @@ absl::Status LoadAll(const std::string& directory,
     }
     Log(path, "put aside", status);
     ::rename(path.c_str(), (path + ".unreadable").c_str());
+    const std::string id(absl::StripSuffix(name, ".json"));
+    if (IsId(id)) drop(id);
   }
   return absl::OkStatus();
 }
@@ -65,14 +77,16 @@ absl::Status Recovery::Run() {
 }
 
 absl::Status Recovery::LoadPods() {
-  return LoadAll<PodRecord>(store_.PodDirectory(),
-                            [this](const PodRecord& r) { RecoverPod(r); });
+  return LoadAll<PodRecord>(
+      store_.PodDirectory(), [this](const PodRecord& r) { RecoverPod(r); },
+      [this](const std::string& id) { DropPod(id); });
 }
 
 absl::Status Recovery::LoadContainers() {
   return LoadAll<ContainerRecord>(
       store_.ContainerDirectory(),
-      [this](const ContainerRecord& r) { RecoverContainer(r); });
+      [this](const ContainerRecord& r) { RecoverContainer(r); },
+      [this](const std::string& id) { DropContainer(id); });
 }
 
 void Recovery::RecoverPod(const PodRecord& record) {
@@ -97,11 +111,24 @@ void Recovery::RecoverPod(const PodRecord& record) {
   store_.Add(std::move(pod));
 }
 
+void Recovery::DropPod(const std::string& id) {
+  const absl::StatusOr<PodRecord> names = pods_.Names(id, "");
+  absl::Status status = names.status();
+  if (status.ok()) {
+    Pod pod(store_.PodPath(id), *names);
+    Reconnect(pod);
+    status = pods_.TearDown(pod);
+  }
+  Log(id, "taking it down", status);
+}
+
 void Recovery::Reconnect(Pod& pod) {
-  const std::string address = pod.record.Get().shim_address();
-  if (address.empty()) return;
-  absl::StatusOr<std::shared_ptr<Shim>> shim = Shim::Connect(address);
-  Log(pod.id, "reconnecting to its shim", shim.status());
+  absl::StatusOr<std::shared_ptr<Shim>> shim =
+      Shim::Connect(pod.record.Get().shim_address());
+  // A pod none of whose containers was started has no shim.
+  if (!absl::IsUnavailable(shim.status())) {
+    Log(pod.id, "reconnecting to its shim", shim.status());
+  }
   if (shim.ok()) pod.set_shim(*std::move(shim));
 }
 
@@ -110,8 +137,11 @@ void Recovery::RecoverContainer(const ContainerRecord& record) {
       std::make_shared<Container>(store_.ContainerPath(record.id()), record);
   const auto pod = store_.FindPod(record.pod_id());
   if (!pod.ok() || record.image_id().empty()) {
+    const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
+    absl::Status status = cgroup.ok() ? cgroup->Destroy() : cgroup.status();
+    status = FirstError(status, RemoveTree(record.bundle()));
     Log(record.id(), "removing what is left of it",
-        FirstError(RemoveTree(record.bundle()), container->record.Erase()));
+        FirstError(status, container->record.Erase()));
     return;
   }
   store_.Add(container);
@@ -122,18 +152,20 @@ void Recovery::RecoverContainer(const ContainerRecord& record) {
   FollowTask(*pod, container);
 }
 
+void Recovery::DropContainer(const std::string& id) {
+  absl::Status status;
+  // Which pod it was in, only the shims know.
+  for (const std::shared_ptr<Pod>& pod : store_.Pods()) {
+    const std::shared_ptr<Shim> shim = pod->shim();
+    if (shim != nullptr) status = FirstError(status, shim->Destroy(id));
+  }
+  Log(id, "taking it down",
+      FirstError(status, RemoveTree(BundleDirectory(config_, id))));
+}
+
 void Recovery::FollowTask(const std::shared_ptr<Pod>& pod,
                           const std::shared_ptr<Container>& container) {
   const ContainerPhase phase = PhaseOf(container->record.Get());
-  // A daemon that died while it started the container may have left a shim that
-  // it had no time to write down.
-  if (phase == ContainerPhase::kCreated && pod->alive &&
-      pod->record.Get().shim_address().empty()) {
-    auto shim =
-        Shim::Start(shim_options_, pod->id, ShimDirectory(config_, pod->id));
-    Log(pod->id, "looking for its shim", shim.status());
-    if (shim.ok()) pod->set_shim(*std::move(shim));
-  }
   const std::shared_ptr<Shim> shim = pod->shim();
   const absl::StatusOr<TaskInfo> task =
       shim == nullptr

@@ -10,18 +10,19 @@
 #include "cri/container/exit_watcher.h"
 #include "cri/pod/pod_manager.h"
 #include "cri/state/store.h"
-#include "cri/task/shim.h"
 #include "lib/base/status.h"
+#include "lib/host/cgroup.h"
 
 namespace serai::cri {
 
 class Recovery {
  public:
   // All must outlive the object.
-  Recovery(const Config& config, const ShimOptions& shim_options, Store& store,
-           PodManager& pods, ExitWatcher& watcher, cni::Client& network)
+  Recovery(const Config& config, const host::CgroupHierarchy& cgroups,
+           Store& store, PodManager& pods, ExitWatcher& watcher,
+           cni::Client& network)
       : config_(config),
-        shim_options_(shim_options),
+        cgroups_(cgroups),
         store_(store),
         pods_(pods),
         watcher_(watcher),
@@ -30,21 +31,24 @@ class Recovery {
   // Fills the store. Fails only when the records' directories can't be made or
   // read. What goes wrong with one pod is logged, and that pod is listed as not
   // ready. A record that can't be read is kept beside the others, as
-  // NAME.unreadable, and logged.
+  // NAME.unreadable, and logged; what runs by it is ended, since kubelet, which
+  // no longer sees it, makes it anew.
   absl::Status Run();
 
  private:
   absl::Status LoadPods();
   absl::Status LoadContainers();
   void RecoverPod(const PodRecord& record);
+  void DropPod(const std::string& id);
   void Reconnect(Pod& pod);
   void RecoverContainer(const ContainerRecord& record);
+  void DropContainer(const std::string& id);
   void FollowTask(const std::shared_ptr<Pod>& pod,
                   const std::shared_ptr<Container>& container);
   void ReleaseUnknownNetworks();
 
   const Config& config_;
-  const ShimOptions& shim_options_;
+  const host::CgroupHierarchy& cgroups_;
   Store& store_;
   PodManager& pods_;
   ExitWatcher& watcher_;

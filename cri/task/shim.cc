@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/task/shim.h"
 
+#include <signal.h>
+
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -10,6 +12,7 @@
 #include "lib/ttrpc/typed_call.h"
 #include "proto/task/control.pb.h"
 #include "proto/task/task.pb.h"
+#include "shim/socket.h"
 
 namespace serai::cri {
 namespace {
@@ -40,15 +43,24 @@ Request For(const std::string& task) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<Shim>> Shim::Start(
-    const ShimOptions& options, const std::string& id,
-    const std::string& directory) {
+absl::StatusOr<std::string> ShimAddress(const ShimOptions& options,
+                                        const std::string& id) {
+  ASSIGN_OR_RETURN(const std::string path,
+                   shim::SocketPath(options.socket_dir, kNamespace, id));
+  return absl::StrCat("unix://", path);
+}
+
+absl::StatusOr<std::shared_ptr<Shim>> Shim::Start(const ShimOptions& options,
+                                                  const std::string& id,
+                                                  const std::string& directory,
+                                                  const std::string& cgroup) {
   SubprocessSpec spec;
   spec.program = options.program;
   spec.args = {"-namespace", kNamespace,        "-id", id,     "-address",
                "",           "-publish-binary", "",    "start"};
   spec.env = {absl::StrCat("SERAI_TENDER=", options.tender),
-              absl::StrCat("SERAI_SHIM_SOCKET_DIR=", options.socket_dir)};
+              absl::StrCat("SERAI_SHIM_SOCKET_DIR=", options.socket_dir),
+              absl::StrCat("SERAI_SHIM_CGROUP=", cgroup)};
   spec.directory = directory;
   spec.timeout = kStartTimeout;
   ASSIGN_OR_RETURN(const SubprocessResult result, RunSubprocess(spec));
@@ -65,15 +77,7 @@ absl::StatusOr<std::shared_ptr<Shim>> Shim::Connect(
     const std::string& address) {
   ASSIGN_OR_RETURN(std::unique_ptr<ttrpc::Client> client,
                    ttrpc::Client::Connect(address));
-  return std::shared_ptr<Shim>(new Shim(address, std::move(client)));
-}
-
-absl::StatusOr<pid_t> Shim::Pid() {
-  ASSIGN_OR_RETURN(const auto response,
-                   ttrpc::TypedCall<task::ConnectResponse>(
-                       *client_, ttrpc::kTaskService, "Connect",
-                       task::ConnectRequest(), Deadline()));
-  return static_cast<pid_t>(response.shim_pid());
+  return std::shared_ptr<Shim>(new Shim(std::move(client)));
 }
 
 absl::Status Shim::Create(const std::string& task, const std::string& bundle,
@@ -146,6 +150,18 @@ absl::StatusOr<TaskExit> Shim::Delete(const std::string& task) {
   return ExitOf(response);
 }
 
+absl::Status Shim::Destroy(const std::string& task) {
+  absl::Status status = Kill(task, SIGKILL);
+  // Not found: there is no task, or it has ended.
+  if (!status.ok() && !absl::IsNotFound(status)) return status;
+  status = ttrpc::TypedCall<task::WaitResponse>(
+               *client_, ttrpc::kTaskService, "Wait",
+               For<task::WaitRequest>(task), Deadline())
+               .status();
+  if (status.ok()) status = Delete(task).status();
+  return absl::IsNotFound(status) ? absl::OkStatus() : status;
+}
+
 absl::Status Shim::ReopenLog(const std::string& task) {
   return ttrpc::TypedCall<wire::Empty>(
              *client_, ttrpc::kControlService, "ReopenLog",
@@ -162,9 +178,10 @@ absl::StatusOr<TaskEpilogue> Shim::Epilogue(const std::string& task) {
 }
 
 absl::Status Shim::Shutdown(const std::string& id) {
-  return ttrpc::TypedCall<wire::Empty>(
-             *client_, ttrpc::kTaskService, "Shutdown",
-             For<task::ShutdownRequest>(id), Deadline())
+  auto request = For<task::ShutdownRequest>(id);
+  request.set_now(true);
+  return ttrpc::TypedCall<wire::Empty>(*client_, ttrpc::kTaskService,
+                                       "Shutdown", request, Deadline())
       .status();
 }
 

@@ -5,8 +5,6 @@
 // typed calls. Any thread; calls block for as long as the shim takes, bounded
 // by kCallTimeout, but for Wait.
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -44,22 +42,24 @@ struct ShimOptions {
   std::string socket_dir;  // for the shims' sockets; made when missing
 };
 
+// Where the shim of pod `id` listens, from before it is started.
+absl::StatusOr<std::string> ShimAddress(const ShimOptions& options,
+                                        const std::string& id);
+
 class Shim {
  public:
-  // Starts the shim of pod `id`, or finds the one that runs, and connects.
-  // `directory` is its working directory while it starts.
+  // Starts the shim of pod `id` in a cgroup (its path in the hierarchy), or
+  // finds the one that runs, and connects. `directory` is its working directory
+  // while it starts.
   static absl::StatusOr<std::shared_ptr<Shim>> Start(
       const ShimOptions& options, const std::string& id,
-      const std::string& directory);
+      const std::string& directory, const std::string& cgroup);
 
   // Connects to one that was started before. UNAVAILABLE when it is gone.
   static absl::StatusOr<std::shared_ptr<Shim>> Connect(
       const std::string& address);
 
-  const std::string& address() const { return address_; }
   bool connected() const { return client_->connected(); }
-  // The shim's own process, for its cgroup.
-  absl::StatusOr<pid_t> Pid();
 
   // Makes the task from the bundle's config.json. An empty log path: what the
   // guest prints is dropped.
@@ -75,16 +75,18 @@ class Shim {
             std::function<void(absl::StatusOr<TaskExit>)> done);
   // Forgets an ended task. NOT_FOUND when it is not there.
   absl::StatusOr<TaskExit> Delete(const std::string& task);
+  // Ends the task with SIGKILL, whatever its state, and forgets it. One that is
+  // not there is success.
+  absl::Status Destroy(const std::string& task);
   absl::Status ReopenLog(const std::string& task);
   absl::StatusOr<TaskEpilogue> Epilogue(const std::string& task);
-  // Asks the shim to end; it does when it has no tasks.
+  // Asks the shim to end, and its tasks with it.
   absl::Status Shutdown(const std::string& id);
 
  private:
-  Shim(std::string address, std::unique_ptr<ttrpc::Client> client)
-      : address_(std::move(address)), client_(std::move(client)) {}
+  explicit Shim(std::unique_ptr<ttrpc::Client> client)
+      : client_(std::move(client)) {}
 
-  const std::string address_;
   const std::unique_ptr<ttrpc::Client> client_;
 };
 

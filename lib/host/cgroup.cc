@@ -347,6 +347,11 @@ absl::Status Cgroup::Remove() const {
   return Annotate(status, absl::StrCat("removing cgroup ", path_));
 }
 
+absl::Status Cgroup::Destroy() const {
+  RETURN_IF_ERROR(KillAll());
+  return Remove();
+}
+
 absl::StatusOr<std::string> SlicePath(absl::string_view slice) {
   absl::string_view name = slice;
   if (name == "-.slice") return "/";

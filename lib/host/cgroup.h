@@ -134,6 +134,9 @@ class Cgroup {
   // FAILED_PRECONDITION.
   absl::Status Remove() const;
 
+  // KillAll(), then Remove().
+  absl::Status Destroy() const;
+
  private:
   Cgroup(CgroupHierarchy hierarchy, std::string path)
       : hierarchy_(std::move(hierarchy)), path_(std::move(path)) {}
