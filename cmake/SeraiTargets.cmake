@@ -11,11 +11,11 @@ function(serai_library name)
     PRIVATE ${ARG_PRIVATE})
 endfunction()
 
-# serai_test(NAME SOURCES… LIBS… [LABELS…] [TIMEOUT seconds])
+# serai_test(NAME SOURCES… LIBS… [LABELS…] [TIMEOUT seconds] [SERIAL])
 # One test binary; each TEST in it becomes a ctest test. Labels: unit (default)
-# or integration.
+# or integration. SERIAL: no other test may run beside it.
 function(serai_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS;LABELS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "SOURCES;LIBS;LABELS;ENVIRONMENT" ${ARGN})
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
@@ -29,6 +29,7 @@ function(serai_test name)
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+               RUN_SERIAL ${ARG_SERIAL}
                ENVIRONMENT "SERAI_BUILD_DIR=${CMAKE_BINARY_DIR};${ARG_ENVIRONMENT}")
 endfunction()
 

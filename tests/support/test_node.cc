@@ -135,6 +135,7 @@ void TestNode::Start() {
   }
   std::vector<std::string> env = options_.env;
   env.push_back("PATH=/usr/sbin:/usr/bin:/sbin:/bin");
+  env.push_back(absl::StrCat("SERAI_FAULT_FILE=", fault_file()));
   const auto pointers = [](std::vector<std::string>& strings) {
     std::vector<char*> result;
     for (std::string& s : strings) result.push_back(s.data());
@@ -179,6 +180,10 @@ void TestNode::Stop(int signal_number) {
   while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;
+}
+
+void TestNode::InjectFault(const std::string& step) {
+  EXPECT_TRUE(WriteFileAtomic(fault_file(), step).ok());
 }
 
 std::string TestNode::DaemonLog() const {

@@ -112,12 +112,14 @@ class TestNode {
   std::string ipam_dir() const { return directory_ / "ipam"; }
   std::string cgroup_parent() const { return cgroup_parent_; }
   const std::string& bridge() const { return bridge_; }
-  // Naming it as SERAI_FAULT_FILE in env lets a test fail a step.
-  std::string fault_file() const { return directory_ / "fault"; }
+  // From now on seraid fails at this step (lib/base/fault.h), or dies at it
+  // ("crash:STEP"); at none when it is empty.
+  void InjectFault(const std::string& step);
   // What seraid has logged.
   std::string DaemonLog() const;
 
  private:
+  std::string fault_file() const { return directory_ / "fault"; }
   void WriteConfig();
   void RemoveAllPods();
 
