@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <functional>
+#include <ostream>
 
 #include "lib/base/file.h"
 #include "lib/solo5/abi.h"
@@ -195,6 +196,8 @@ struct Damage {
   const char* message;
   std::function<void(std::string&)> how;
 };
+
+void PrintTo(const Damage& damage, std::ostream* out) { *out << damage.name; }
 
 class DamagedUnikernelTest : public BadImageTest,
                              public ::testing::WithParamInterface<Damage> {};

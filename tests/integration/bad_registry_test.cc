@@ -2,6 +2,7 @@
 // PullImage from registries good and bad.
 #include <functional>
 #include <optional>
+#include <ostream>
 
 #include "absl/strings/match.h"
 #include "lib/oci/pack.h"
@@ -33,6 +34,8 @@ struct Fault {
   // What is answered in place of `content`.
   std::function<void(const std::string& content, Reply&)> how;
 };
+
+void PrintTo(const Fault& fault, std::ostream* out) { *out << fault.name; }
 
 // A registry with one image, HOST/team/web:1, and a fault.
 class BadRegistryTest : public BadInputTest,
@@ -131,9 +134,9 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"NoAnswerAtAll", "/v2/", kUnavailable, "", AtOnce}),
     [](const auto& test) { return std::string(test.param.name); });
 
-class PullTest : public BadInputTest {};
+class PullImageTest : public BadInputTest {};
 
-TEST_F(PullTest, NobodyListensIsRegistryUnavailable) {
+TEST_F(PullImageTest, NobodyListensIsRegistryUnavailable) {
   ASSERT_NO_FATAL_FAILURE(StartNode());
   Mark();
   EXPECT_THAT(PullImage(*node_, "127.0.0.1:1/team/web:1"),
@@ -145,7 +148,7 @@ TEST_F(PullTest, NobodyListensIsRegistryUnavailable) {
   ExpectNothingNew();
 }
 
-TEST_F(PullTest, AnImageGoesFromAPushToARunningPodAndIsRemoved) {
+TEST_F(PullImageTest, AnImageGoesFromAPushToARunningPodAndIsRemoved) {
   SERAI_NEED_REGISTRY();
   ASSERT_NO_FATAL_FAILURE(StartNode());
   ASSERT_OK_AND_ASSIGN(const auto registry, LocalRegistry::Start());
@@ -180,7 +183,7 @@ TEST_F(PullTest, AnImageGoesFromAPushToARunningPodAndIsRemoved) {
   ExpectNothingNew();
 }
 
-TEST_F(PullTest, WhatIsNotHereHasNoStatusAndIsRemovedWithSuccess) {
+TEST_F(PullImageTest, WhatIsNotHereHasNoStatusAndIsRemovedWithSuccess) {
   ASSERT_NO_FATAL_FAILURE(StartNode());
   Mark();
   ASSERT_OK_AND_ASSIGN(const std::string id,
