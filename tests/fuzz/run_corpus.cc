@@ -13,7 +13,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
 #include "lib/base/file.h"
@@ -36,7 +35,13 @@ void RunInput(const std::string& input) {
 absl::StatusOr<std::string> ReadSeed(const std::string& path) {
   ASSIGN_OR_RETURN(std::string seed, ReadFile(path, kMaxSeedBytes));
   if (!absl::EndsWith(path, ".hex")) return seed;
-  return absl::HexStringToBytes(absl::StrReplaceAll(seed, {{"\n", ""}}));
+  const std::string digits = absl::StrReplaceAll(seed, {{"\n", ""}});
+  std::string bytes;
+  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
+    const std::string byte = digits.substr(i, 2);
+    bytes.push_back(static_cast<char>(std::stoi(byte, nullptr, 16)));
+  }
+  return bytes;
 }
 
 bool RunSeed(const std::string& path) {
