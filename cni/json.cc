@@ -10,7 +10,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kMaxStringBytes = 255;
 constexpr size_t kMaxListLength = 64;
 constexpr size_t kMaxPrintable = 1000;
 

@@ -16,6 +16,7 @@ namespace serai::cni {
 // recursion it can drive us to.
 constexpr size_t kMaxJsonBytes = size_t{1} << 20;
 constexpr size_t kMaxJsonDepth = 32;
+constexpr size_t kMaxStringBytes = 255;
 
 // INVALID_ARGUMENT "line 3, column 7: not JSON", RESOURCE_EXHAUSTED when it is
 // too large or too deep.
@@ -23,8 +24,8 @@ absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text,
                                          size_t max_depth = kMaxJsonDepth);
 
 // The member `key` of `object`, which has to be of the type when it is there;
-// empty when it is not. At most 255 bytes a string and 64 strings a list; no
-// control characters.
+// empty when it is not. At most kMaxStringBytes a string and 64 strings a list;
+// no control characters.
 absl::StatusOr<std::string> StringField(const nlohmann::json& object,
                                         absl::string_view key);
 absl::StatusOr<std::vector<std::string>> StringListField(

@@ -213,8 +213,7 @@ absl::Status Client::Impl::RunDel(const Record& record,
     if (!status.ok() && on_error == OnError::kStop) return status;
     first = FirstError(first, status);
   }
-  RETURN_IF_ERROR(first);
-  return records_.Remove(record.attachment);
+  return first;
 }
 
 absl::Status Client::Impl::RunCheck(const Record& record) const {
@@ -262,7 +261,8 @@ absl::StatusOr<Result> Client::Add(const Attachment& attachment) {
   RETURN_IF_ERROR(impl_->records().Save(record));
   absl::StatusOr<Result> result = impl_->RunAdd(record);
   if (result.ok()) return result;
-  const absl::Status undone = impl_->RunDel(record, Impl::OnError::kGoOn);
+  absl::Status undone = impl_->RunDel(record, Impl::OnError::kGoOn);
+  if (undone.ok()) undone = impl_->records().Remove(attachment);
   if (undone.ok()) return result;
   return absl::Status(result.status().code(),
                       absl::StrCat(result.status().message(),
@@ -273,8 +273,18 @@ absl::Status Client::Del(const std::string& container_id,
                          const std::string& interface_name) {
   const auto record = impl_->records().Load(container_id, interface_name);
   if (absl::IsNotFound(record.status())) return absl::OkStatus();
+  if (absl::IsDataLoss(record.status())) {
+    Record guess;
+    guess.attachment.container_id = container_id;
+    guess.attachment.interface_name = interface_name;
+    ASSIGN_OR_RETURN(guess.network, impl_->CurrentNetwork(),
+                     record.status().message());
+    RETURN_IF_ERROR(impl_->RunDel(guess, Impl::OnError::kStop));
+    return impl_->records().PutAside(guess.attachment);
+  }
   RETURN_IF_ERROR(record.status());
-  return impl_->RunDel(*record, Impl::OnError::kStop);
+  RETURN_IF_ERROR(impl_->RunDel(*record, Impl::OnError::kStop));
+  return impl_->records().Remove(record->attachment);
 }
 
 absl::Status Client::Check(const std::string& container_id,

@@ -113,7 +113,9 @@ class Client {
   // plugin's error, as the specification has it; the record then stays for
   // another try. OK when there is no such attachment. The namespace may be
   // gone, but better is not yet: the bridge plugin leaves its masquerading
-  // rules then.
+  // rules then. Where the record can't be understood, the present configuration
+  // is what is left to go by, with neither namespace nor result; the record is
+  // then kept as <record>.unreadable, for a person to look at.
   absl::Status Del(const std::string& container_id,
                    const std::string& interface_name = "eth0");
 

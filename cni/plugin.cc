@@ -44,12 +44,14 @@ bool IsIdCharacter(char c) {
          c == '.' || c == '-';
 }
 
-// CNI_ARGS has no quoting, so such values can't be told at all.
+// CNI_ARGS has no quoting, so such values can't be told at all. What is longer
+// than a record's strings could not be read back for DEL.
 bool FitsInArgs(const std::string& value) {
-  return std::none_of(value.begin(), value.end(), [](char c) {
-    return c == ';' || c == '=' ||
-           absl::ascii_iscntrl(static_cast<unsigned char>(c));
-  });
+  return value.size() <= kMaxStringBytes &&
+         std::none_of(value.begin(), value.end(), [](char c) {
+           return c == ';' || c == '=' ||
+                  absl::ascii_iscntrl(static_cast<unsigned char>(c));
+         });
 }
 
 // Plugins take a bad one without a word and map nothing.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cni/record.h"
 
+#include <cerrno>
+#include <cstdio>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -82,8 +84,12 @@ absl::StatusOr<Attachment> ReadAttachment(const json& object) {
 }
 
 absl::StatusOr<Record> LoadFile(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxRecordBytes));
-  absl::StatusOr<Record> record = ParseRecord(text);
+  const absl::StatusOr<std::string> text = ReadFile(path, kMaxRecordBytes);
+  if (absl::IsResourceExhausted(text.status())) {
+    return absl::DataLossError(text.status().message());
+  }
+  RETURN_IF_ERROR(text.status());
+  absl::StatusOr<Record> record = ParseRecord(*text);
   if (!record.ok()) {
     return absl::DataLossError(
         absl::StrCat(path, ": ", record.status().message()));
@@ -149,6 +155,16 @@ absl::StatusOr<Record> RecordStore::Load(
 
 absl::Status RecordStore::Remove(const Attachment& attachment) const {
   return RemovePath(PathOf(attachment.container_id, attachment.interface_name));
+}
+
+absl::Status RecordStore::PutAside(const Attachment& attachment) const {
+  const std::string path =
+      PathOf(attachment.container_id, attachment.interface_name);
+  if (std::rename(path.c_str(), absl::StrCat(path, ".unreadable").c_str()) !=
+      0) {
+    return ErrnoStatus(errno, absl::StrCat("renaming ", path));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<Record>> RecordStore::List() const {

@@ -32,6 +32,8 @@ class RecordStore {
   absl::StatusOr<Record> Load(const std::string& container_id,
                               const std::string& interface_name) const;
   absl::Status Remove(const Attachment& attachment) const;
+  // Renames it to <name>.unreadable, which no call here looks at.
+  absl::Status PutAside(const Attachment& attachment) const;
   // Those that can be read.
   absl::StatusOr<std::vector<Record>> List() const;
 

@@ -20,6 +20,8 @@ namespace {
 using ::nlohmann::json;
 using ::serai::testing::HasStatus;
 using ::serai::testing::TempDir;
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -350,6 +352,9 @@ TEST_F(ClientTest, HostileAttachmentsReachNoPlugin) {
              a.pod_name = "x;K8S_POD_NAMESPACE=kube-system";
            },
            [](Attachment& a) {
+             a.pod_uid = std::string(256, 'u');  // not read back from a record
+           },
+           [](Attachment& a) {
              a.port_mappings = {{70000, 80, "tcp", ""}};
            },
            [](Attachment& a) {
@@ -387,16 +392,33 @@ TEST_F(ClientTest, ServesManyPodsAtOnce) {
   EXPECT_THAT(Records(), IsEmpty());
 }
 
-TEST_F(ClientTest, ADamagedRecordIsToldAndNotListed) {
+TEST_F(ClientTest, ADamagedRecordIsNotListedAndPutAsideAtDel) {
   GoodPlugin("first");
-  ConfigureList(R"({"type":"first"})");
+  Plugin("second", absl::StrCat("ADD) echo '", kResult, "';;\n",
+                                "DEL) [ -e mended ];;\n"));
+  ConfigureList(R"({"type":"first"},{"type":"second"})");
   Client client(options_);
-  ASSERT_OK(client.Add(attachment_));
-  ASSERT_OK(WriteFileAtomic(options_.cache_dir + "/c0ffee@eth0.json", "{"));
-  EXPECT_THAT(client.Del("c0ffee"),
-              HasStatus(absl::StatusCode::kDataLoss, "c0ffee@eth0.json"));
-  ASSERT_OK_AND_ASSIGN(const auto attachments, client.Attachments());
-  EXPECT_THAT(attachments, IsEmpty());
+  for (const std::string& damage :
+       {std::string("{"), std::string(2 << 20, ' ')}) {
+    ASSERT_OK(client.Add(attachment_));
+    ASSERT_OK(
+        WriteFileAtomic(options_.cache_dir + "/c0ffee@eth0.json", damage));
+    ASSERT_OK_AND_ASSIGN(const auto attachments, client.Attachments());
+    EXPECT_THAT(attachments, IsEmpty());
+    ASSERT_OK(RemovePath(dir_ / "mended"));
+    EXPECT_THAT(client.Del("c0ffee"),
+                HasStatus(absl::StatusCode::kUnknown, "plugin second: DEL"));
+    EXPECT_THAT(Records(), Contains("c0ffee@eth0.json"));
+    ASSERT_OK(WriteFileAtomic(dir_ / "mended", ""));
+    EXPECT_OK(client.Del("c0ffee"));
+    EXPECT_THAT(Records(), ElementsAre("c0ffee@eth0.json.unreadable"));
+    EXPECT_FALSE(Input("first.DEL").contains("prevResult"));
+    EXPECT_THAT(Environment("first.DEL"),
+                AllOf(HasSubstr("CNI_CONTAINERID=c0ffee\n"),
+                      HasSubstr("CNI_NETNS=\n")));
+    EXPECT_EQ(Log().back(), "DEL first");
+  }
+  EXPECT_OK(client.Del("c0ffee"));
 }
 
 }  // namespace
