@@ -5,6 +5,7 @@
 // stderr; 143 or 130 after SIGTERM or SIGINT.
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -87,11 +88,20 @@ void Parse(int argc, char** argv, Options* options) {
   }
 }
 
+// A guest that crashes is an everyday event: its memory must not fill the
+// node's disk as a core file each time, nor be there to read.
+void ForbidCoreDumps() {
+  if (::prctl(PR_SET_DUMPABLE, 0) != 0) {
+    Fatal("prctl(PR_SET_DUMPABLE): %s", std::strerror(errno));
+  }
+}
+
 // Too large for the stack's taste, and there is one.
 Guest guest;
 
 [[noreturn]] void Main(int argc, char** argv) {
   if (argc > 0) SetProgramName(argv[0]);
+  ForbidCoreDumps();
   Options options;
   Parse(argc, argv, &options);
   if (!JoinArguments(options.arguments, guest.command_line)) {

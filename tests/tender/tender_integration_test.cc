@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -332,6 +333,23 @@ TEST(TenderProgramTest, SaysWhyAnHvtGuestCannotRunWithoutKvm) {
   const TenderResult other = RunTender(spec);
   EXPECT_EQ(other.status, 1);
   EXPECT_THAT(other.output, HasSubstr("is that /dev/kvm?"));
+}
+
+TEST(TenderSptTest, LeavesNoCoreOfAGuestThatCrashes) {
+  rlimit before = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_CORE, &before), 0);
+  const rlimit all = {before.rlim_max, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_CORE, &all), 0);
+  const TempDir directory;
+  TenderSpec spec;
+  spec.directory = directory.path();
+  const UniqueFd kernel = Open(Guest("crash.spt"), O_RDONLY);
+  spec.fds = {{kKernelFd, kernel.get()}};
+  spec.args = {"--mem=32", "@5"};
+  TenderProcess tender(spec);
+  EXPECT_EQ(tender.Wait(), 128 + SIGSEGV);
+  EXPECT_FALSE(tender.dumped_core());
+  EXPECT_EQ(::setrlimit(RLIMIT_CORE, &before), 0);
 }
 
 TEST(TenderHvtTest, RoundsMemoryDownAndSaysSo) {

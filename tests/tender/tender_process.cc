@@ -63,6 +63,9 @@ void GiveUpEverything() {
   const int parked = ::fcntl(program, F_DUPFD, kParking);
   PlaceDescriptors(spec, output);
   if (spec.with_nothing) GiveUpEverything();
+  if (!spec.directory.empty() && ::chdir(spec.directory.c_str()) != 0) {
+    FailChild("chdir");
+  }
   std::vector<char*> argv = {const_cast<char*>("serai-tender")};
   for (const std::string& arg : spec.args) {
     argv.push_back(const_cast<char*>(arg.c_str()));
@@ -117,6 +120,7 @@ std::optional<int> TenderProcess::Wait() {
     ReadOutput(absl::Milliseconds(2));
     int status = 0;
     if (::waitpid(pid_, &status, WNOHANG) != pid_) continue;
+    dumped_core_ = WIFSIGNALED(status) && WCOREDUMP(status);
     status_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
   return status_;

@@ -27,6 +27,7 @@ struct TenderSpec {
   bool first_of_pid_namespace = false;  // needs root
   // Root directory empty, all users and capabilities given up. Needs root.
   bool with_nothing = false;
+  std::string directory;  // its working directory; empty: this process's
 };
 
 class TenderProcess {
@@ -39,6 +40,8 @@ class TenderProcess {
   // Waits for the end: the exit status, or 128 + n after signal n; nullopt when
   // that takes longer than half a minute.
   std::optional<int> Wait();
+  // Whether the end, which came, left a core dump.
+  bool dumped_core() const { return dumped_core_; }
   void Kill(int signal_number);
   // Waits until stdout and stderr together contain `text`.
   bool WaitForOutput(const std::string& text);
@@ -50,6 +53,7 @@ class TenderProcess {
 
   pid_t pid_ = -1;
   std::optional<int> status_;
+  bool dumped_core_ = false;
   UniqueFd output_fd_;
   std::string output_;
 };
