@@ -215,12 +215,14 @@ absl::Status LinkTimer(const std::string& timer, const std::string& directory) {
 }
 
 absl::Status Measure(const std::string& build, const std::string& guest,
-                     int pods, bool json) {
+                     const std::vector<std::string>& chained, int pods,
+                     bool json) {
   const testing::TempDir plugins;
   RETURN_IF_ERROR(
       LinkTimer(JoinPath(build, "bench/plugin_timer"), plugins.path()));
   testing::NodeOptions options;
   options.plugin_dir = plugins.path();
+  options.chained = chained;
   TestNode node(options);
   node.Start();
   ASSIGN_OR_RETURN(const std::string image, node.LoadGuests("web", {guest}));
@@ -242,18 +244,21 @@ int main(int argc, char** argv) {
   CLI::App app("Times the CRI calls of a pod's life against a private seraid");
   std::string build = "build/release";
   std::string guest = "web.hvt";
+  std::vector<std::string> chained;
   int pods = 50;
   bool json = false;
   app.add_option("--build", build, "Build tree")->capture_default_str();
   app.add_option("--guest", guest, "Guest file in its guests/")
       ->capture_default_str();
+  app.add_option("--chain", chained, "Plugins after bridge: portmap, firewall")
+      ->delimiter(',');
   app.add_option("--pods", pods, "How many lives")->capture_default_str();
   app.add_flag("--json", json, "Print JSON");
   CLI11_PARSE(app, argc, argv);
   testing::InitGoogleTest();
   ::setenv("SERAI_BUILD_DIR", build.c_str(), 1);
   ::signal(SIGPIPE, SIG_IGN);
-  const absl::Status status = serai::Measure(build, guest, pods, json);
+  const absl::Status status = serai::Measure(build, guest, chained, pods, json);
   if (status.ok()) return 0;
   std::fprintf(stderr, "start: %s\n", std::string(status.message()).c_str());
   return 1;

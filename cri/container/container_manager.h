@@ -47,6 +47,8 @@ class ContainerManager {
   absl::Status ReopenLog(const std::string& id);
 
   // For the pod manager, which holds pod.operation.
+  // The pod's shim: the one that runs, or a new one, in the pod's cgroup.
+  absl::StatusOr<std::shared_ptr<Shim>> PodShim(Pod& pod);
   absl::Status StopAll(Pod& pod);
   absl::Status RemoveAll(Pod& pod);
 
@@ -63,7 +65,6 @@ class ContainerManager {
       const Pod& pod, const runtime::v1::ContainerConfig& config) const;
   absl::Status Prepare(const PodRecord& pod, Container& container);
   absl::Status StartTask(Pod& pod, Container& container);
-  absl::StatusOr<std::shared_ptr<Shim>> PodShim(Pod& pod);
   absl::Status StopLocked(Pod& pod, Container& container, absl::Duration grace);
   absl::Status RemoveLocked(Pod& pod, Container& container);
 

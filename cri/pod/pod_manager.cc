@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/pod/pod_manager.h"
 
+#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -150,9 +151,20 @@ absl::Status PodManager::Build(Pod& pod) {
   RETURN_IF_ERROR(host::CreateNetns(record.netns_path()),
                   "making the network namespace");
   RETURN_IF_ERROR(FaultPoint("pod.netns"));
-  RETURN_IF_ERROR(Connect(pod), "setting up the network");
+  // The plugins take most of a start, and wait for most of that.
+  absl::Status shim;
+  std::thread beside([&] { shim = StartShim(pod); });
+  const absl::Status network = Connect(pod);
+  beside.join();
+  RETURN_IF_ERROR(network, "setting up the network");
+  RETURN_IF_ERROR(shim, "starting the shim");
+  return FaultPoint("pod.shim");
+}
+
+absl::Status PodManager::StartShim(Pod& pod) {
   RETURN_IF_ERROR(MakeCgroup(pod), "making the cgroup");
-  return FaultPoint("pod.cgroup");
+  RETURN_IF_ERROR(FaultPoint("pod.cgroup"));
+  return containers_.PodShim(pod).status();
 }
 
 absl::Status PodManager::Connect(Pod& pod) {
@@ -210,8 +222,9 @@ absl::Status PodManager::TearDown(Pod& pod) {
   absl::Status status =
       Annotate(network_.Del(record.id(), record.network().interface()),
                "giving back the network");
-  // The tap goes with its namespace.
-  status = FirstError(status, host::RemoveNetns(record.netns_path()));
+  // The tap goes with its namespace. Plugins look for the pod's interface in
+  // there, also when they are asked again.
+  if (status.ok()) status = host::RemoveNetns(record.netns_path());
   const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
   status = FirstError(status, cgroup.status());
   if (cgroup.ok()) {

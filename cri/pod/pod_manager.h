@@ -56,6 +56,7 @@ class PodManager {
       const std::string& handler) const;
   absl::Status Build(Pod& pod);
   absl::Status Connect(Pod& pod);
+  absl::Status StartShim(Pod& pod);
   absl::Status MakeCgroup(Pod& pod);
   void Undo(const std::shared_ptr<Pod>& pod);
   absl::Status StopLocked(Pod& pod);

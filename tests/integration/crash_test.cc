@@ -69,7 +69,7 @@ TEST_F(CrashTest, WhereverRunPodSandboxDiesThePodIsGone) {
   ASSERT_OK(HttpGetRetried(other.ip, 80, "/"));
   const LeakWatch with_other(*node_);
   for (const char* step : {"pod.record", "pod.directory", "pod.netns",
-                           "pod.cni", "pod.tap", "pod.cgroup"}) {
+                           "pod.cni", "pod.tap", "pod.shim"}) {
     SCOPED_TRACE(step);
     node_->InjectFault(absl::StrCat("crash:", step));
     EXPECT_THAT(node_->RunPod("half"),
@@ -110,8 +110,7 @@ TEST_F(CrashTest, WhereverCreateContainerDiesTheContainerIsGone) {
 TEST_F(CrashTest, WhereverStartContainerDiesItsStateIsFound) {
   WarmUp();
   const LeakWatch watch(*node_);
-  for (const char* step :
-       {"container.shim", "container.task", "container.start"}) {
+  for (const char* step : {"container.task", "container.start"}) {
     for (const bool used : {true, false}) {
       SCOPED_TRACE(absl::StrCat(step, used ? ", used" : ", removed"));
       TestNode::Running run;

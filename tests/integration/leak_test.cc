@@ -23,10 +23,10 @@ constexpr int kAtATime = 10;
 // The steps of a pod's and its container's making, in their order.
 const std::vector<std::string>& Steps() {
   static const auto* const steps = new std::vector<std::string>{
-      "pod.record",       "pod.directory",    "pod.netns",
-      "pod.cni",          "pod.tap",          "pod.cgroup",
-      "container.record", "container.bundle", "container.shim",
-      "container.task",   "container.start"};
+      "pod.record",     "pod.directory",    "pod.netns",
+      "pod.cni",        "pod.tap",          "pod.cgroup",
+      "pod.shim",       "container.record", "container.bundle",
+      "container.task", "container.start"};
   return *steps;
 }
 

@@ -98,9 +98,12 @@ void TestNode::WriteConfig() {
         R"(","plugins":[{"type":"bridge","bridge":")", bridge_,
         R"(","isGateway":true,"ipMasq":false,"ipam":{"type":"host-local",)",
         R"("dataDir":")", ipam_dir(), R"(","ranges":[[{"subnet":")", subnet_,
-        R"(.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}},)",
-        R"({"type":"portmap","capabilities":{"portMappings":true}},)",
-        R"({"type":"firewall"}]})");
+        R"(.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}})");
+    for (const std::string& plugin : options_.chained) {
+      absl::StrAppend(&conflist, R"(,{"type":")", plugin,
+                      R"(","capabilities":{"portMappings":true}})");
+    }
+    conflist += "]}";
   }
   if (conflist != "none") {
     EXPECT_TRUE(

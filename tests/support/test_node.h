@@ -32,6 +32,8 @@ struct NodeOptions {
   std::string more_config;
   // Of seraid, beside PATH: "KEY=value".
   std::vector<std::string> env;
+  // The plugins of the default network after bridge.
+  std::vector<std::string> chained = {"portmap", "firewall"};
   // Put in place of the default network (bridge, portmap, firewall); "none"
   // for a node without one.
   std::string conflist;
