@@ -50,7 +50,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   void OnEvents(uint32_t events) {
-    if ((events & EPOLLOUT) != 0) Flush();
+    // A client that is gone is noticed by sending, also while it owes us room.
+    if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) Flush();
     // Nothing more is taken from a client before it took its answers.
     if (open_ && unsent_.empty() && Read(events)) Process();
   }

@@ -55,13 +55,24 @@ class TestServer {
 
   void Stop() {
     if (!thread_.joinable()) return;
-    auto client = *Client::Connect(path());
-    client->CallAsync("s", "Stop", "", [](const auto&) {});
+    // Again where there was no room for one more connection.
+    while (!Connect()->Call("s", "Stop", "", absl::InfiniteFuture()).ok()) {
+    }
     thread_.join();
   }
 
   std::string path() const { return dir_ / "socket"; }
   std::unique_ptr<Client> Connect() { return *Client::Connect(path()); }
+  UniqueFd ConnectRaw() {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof(address.sun_path) - 1);
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address),
+                        sizeof(address)),
+              0);
+    return fd;
+  }
 
  private:
   void Handle(const Call& call, Server::Reply reply) {
@@ -74,7 +85,10 @@ class TestServer {
       later_.clear();
       reply(std::string());
     }
-    if (call.method == "Stop") loop_->Stop();
+    if (call.method == "Stop") {
+      reply(std::string());
+      loop_->Stop();
+    }
   }
 
   TempDir dir_;
@@ -201,13 +215,7 @@ TEST(ConnectionTest, TooManyCallsAreRefusedAndNoneIsLost) {
 
 TEST(ConnectionTest, AClientThatTakesNoAnswersIsHeldBackThenDropped) {
   TestServer server({.connections = 4, .calls = 1024, .unsent_bytes = 1 << 20});
-  UniqueFd slow(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  server.path().copy(address.sun_path, sizeof(address.sun_path) - 1);
-  ASSERT_EQ(::connect(slow.get(), reinterpret_cast<sockaddr*>(&address),
-                      sizeof(address)),
-            0);
+  const UniqueFd slow = server.ConnectRaw();
   const std::string frame = *EncodeFrame(
       1, FrameType::kRequest,
       EncodeRequest("s", "Echo", std::string(2 << 20, 'x'), absl::Seconds(9)));
@@ -218,6 +226,28 @@ TEST(ConnectionTest, AClientThatTakesNoAnswersIsHeldBackThenDropped) {
   while ((n = ::read(slow.get(), rest.data(), rest.size())) > 0) {
   }
   EXPECT_EQ(n, 0);
+}
+
+TEST(ConnectionTest, AClientThatHangsUpOnItsAnswersIsDropped) {
+  TestServer server({.connections = 2, .calls = 1024, .unsent_bytes = 8 << 20});
+  const UniqueFd slow = server.ConnectRaw();
+  const std::string frame = *EncodeFrame(
+      1, FrameType::kRequest,
+      EncodeRequest("s", "Echo", std::string(2 << 20, 'x'), absl::Seconds(9)));
+  ASSERT_OK(WriteAll(slow.get(), frame));
+  char byte = 0;
+  ASSERT_EQ(::read(slow.get(), &byte, 1), 1);
+  // Answered only when no more of the first answer could be sent.
+  const auto other = server.Connect();
+  EXPECT_OK(other->Call("s", "Echo", "x", Soon()));
+  // Hung up, but not closed: what was sent keeps its room.
+  ASSERT_EQ(::shutdown(slow.get(), SHUT_RDWR), 0);
+  // One more than there is room for, if the first still counts.
+  absl::StatusOr<std::string> answer;
+  for (const absl::Time end = Soon(); !answer.ok() && absl::Now() < end;) {
+    answer = server.Connect()->Call("s", "Echo", "x", Soon());
+  }
+  EXPECT_EQ(answer.value_or(""), "x");
 }
 
 TEST(ConnectionTest, AddressesThatCannotBeAreRefused) {
