@@ -4,12 +4,10 @@
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
+#include "lib/oci/guest_arguments.h"
 
 namespace serai::shim {
 namespace {
-
-// Without the terminating NUL.
-constexpr size_t kMaxGuestArguments = solo5::kMaxCommandLine - 1;
 
 // Hands `fd` over: "@3".
 std::string Pass(int fd, TenderCommand& command) {
@@ -38,16 +36,6 @@ void AddDevice(const oci::GuestDevice& device, int fd, TenderCommand& command) {
 
 }  // namespace
 
-std::string EscapeArgument(absl::string_view argument) {
-  if (argument.empty()) return "\"\"";
-  std::string escaped;
-  for (const char c : argument) {
-    if (c == ' ' || c == '"' || c == '\\') escaped.push_back('\\');
-    escaped.push_back(c);
-  }
-  return escaped;
-}
-
 absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
                                                 const Guest& guest) {
   TenderCommand command;
@@ -65,16 +53,10 @@ absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
   command.args.emplace_back("--");
   command.args.push_back(Pass(guest.kernel.get(), command));
 
-  size_t length = 0;
-  for (size_t i = 1; i < spec.args.size(); ++i) {
-    command.args.push_back(EscapeArgument(spec.args[i]));
-    length += command.args.back().size() + (i > 1 ? 1 : 0);
-  }
-  if (length > kMaxGuestArguments) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the unikernel's arguments are ", length,
-        " characters long; there is room for ", kMaxGuestArguments));
-  }
+  const auto first = spec.args.begin() + (spec.args.empty() ? 0 : 1);
+  ASSIGN_OR_RETURN(const std::vector<std::string> escaped,
+                   oci::EscapeArguments({first, spec.args.end()}));
+  command.args.insert(command.args.end(), escaped.begin(), escaped.end());
   return command;
 }
 

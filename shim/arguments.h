@@ -23,10 +23,6 @@ struct TenderCommand {
   std::vector<int> fds;
 };
 
-// One argument as the guest's command line parser takes it back: a backslash
-// before each space, double quote and backslash; "" when it is empty.
-std::string EscapeArgument(absl::string_view argument);
-
 // INVALID_ARGUMENT when the guest's arguments, escaped and joined by spaces,
 // are longer than the 8191 characters that a guest has room for.
 absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,

@@ -25,7 +25,6 @@ using solo5::Manifest;
 using solo5::ManifestEntry;
 
 constexpr uint16_t kDefaultMtu = 1500;
-constexpr uint16_t kDefaultBlockSize = 512;
 constexpr uint16_t kMinBlockSize = 512;
 
 // A view is not terminated; system calls want it so.
@@ -173,7 +172,7 @@ void AttachBlock(const DeviceOption& option, ManifestEntry* entry,
           std::strerror(errno));
   }
   entry->block.capacity = static_cast<uint64_t>(capacity);
-  entry->block.block_size = kDefaultBlockSize;
+  entry->block.block_size = solo5::kDefaultBlockSize;
 }
 
 void Attach(const DeviceOption& option, Manifest* manifest,

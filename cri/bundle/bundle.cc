@@ -13,6 +13,7 @@
 #include "cri/bundle/devices.h"
 #include "cri/bundle/network_args.h"
 #include "lib/base/file.h"
+#include "lib/oci/guest_arguments.h"
 
 namespace serai::cri {
 namespace {
@@ -133,6 +134,7 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   spec.root_path = input.image.rootfs;
   spec.unikernel = found.path;
   spec.args = GuestArgs(input, devices, with_network, line.args);
+  RETURN_IF_ERROR(oci::EscapeArguments(spec.args).status());
   spec.args.insert(spec.args.begin(), found.path);
   spec.hostname = input.pod.config().hostname();
   spec.network_namespace = input.pod.netns_path();

@@ -80,6 +80,14 @@ absl::StatusOr<GuestDevice> MatchBlock(
         absl::StrCat("its volume ", volume->path,
                      " is neither a file nor a block device"));
   }
+  if (S_ISREG(st.st_mode) &&
+      (st.st_size == 0 || st.st_size % solo5::kDefaultBlockSize != 0)) {
+    return NothingToAttach(
+        unikernel, name,
+        absl::StrCat("its volume ", volume->path, " has ", st.st_size,
+                     " bytes, which is no multiple of the block size, ",
+                     solo5::kDefaultBlockSize));
+  }
   return *volume;
 }
 

@@ -58,6 +58,10 @@ enum class DeviceType : uint32_t {
   kReservedFirst = 0x40000000,
 };
 
+// Bytes, of a block device for which nobody says anything else. Its backing
+// storage is a whole number of blocks, and at least one.
+inline constexpr uint16_t kDefaultBlockSize = 512;
+
 inline constexpr uint32_t kManifestVersion = 1;
 inline constexpr size_t kMaxManifestEntries = 64;
 inline constexpr size_t kMaxDevices = kMaxManifestEntries - 1;

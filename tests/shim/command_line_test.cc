@@ -43,13 +43,6 @@ TEST(OptionsTest, RefusesWhatItCannotUse) {
   }
 }
 
-TEST(EscapeArgumentTest, TheGuestsParserGetsTheArgumentBack) {
-  EXPECT_EQ(EscapeArgument("--ipv4=10.0.0.2/24"), "--ipv4=10.0.0.2/24");
-  EXPECT_EQ(EscapeArgument("a b"), "a\\ b");
-  EXPECT_EQ(EscapeArgument(R"(say "x\y")"), R"(say\ \"x\\y\")");
-  EXPECT_EQ(EscapeArgument(""), "\"\"");
-}
-
 class TenderCommandTest : public ::testing::Test {
  protected:
   TenderCommandTest() { spec_.args = {"/app", "--x", "a b"}; }

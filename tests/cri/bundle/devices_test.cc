@@ -112,6 +112,11 @@ TEST(DevicesTest, AVolumeThatIsNoDiskIsRefused) {
   EXPECT_THAT(MatchDevices(unikernel, PodWithNetwork(), config),
               HasStatus(absl::StatusCode::kInvalidArgument,
                         "neither a file nor a block device"));
+  ASSERT_OK(WriteFileAtomic(dir / "odd", std::string(1000, 'x')));
+  mount->set_host_path(dir / "odd");
+  EXPECT_THAT(MatchDevices(unikernel, PodWithNetwork(), config),
+              HasStatus(absl::StatusCode::kInvalidArgument,
+                        "1000 bytes, which is no multiple"));
   mount->set_host_path(dir / "missing");
   EXPECT_THAT(MatchDevices(unikernel, PodWithNetwork(), config),
               HasStatus(absl::StatusCode::kInvalidArgument, "is not there"));
