@@ -179,7 +179,10 @@ absl::StatusOr<SubprocessResult> RunSubprocess(const SubprocessSpec& spec) {
   absl::Status status = pidfd.valid()
                             ? Listen(spec, pidfd.get(), output, error_output)
                             : ErrnoStatus(errno, "pidfd_open");
-  if (!status.ok()) ::kill(-pid, SIGKILL);
+  if (!status.ok()) {
+    ::kill(-pid, SIGKILL);
+    ::kill(pid, SIGKILL);  // it may have left its group
+  }
   int wait_status = 0;
   while (::waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {
   }

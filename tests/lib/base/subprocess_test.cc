@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/subprocess.h"
 
+#include <signal.h>
+
 #include <string>
 
+#include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
+#include "lib/base/file.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace serai {
 namespace {
 
 using ::serai::testing::HasStatus;
+using ::serai::testing::TempDir;
 
 SubprocessSpec Shell(std::string script) {
   SubprocessSpec spec;
@@ -34,12 +40,38 @@ TEST(SubprocessTest, EndBySignalIsAnExitCodeAbove128) {
   EXPECT_EQ(result.exit_code, 128 + 15);
 }
 
+// Whether the process is gone, or about to be.
+bool Ends(pid_t pid) {
+  for (int i = 0; i < 500 && ::kill(pid, 0) == 0; ++i) {
+    const auto stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"), 4096);
+    if (stat.ok() && stat->find(") Z ") != std::string::npos) return true;
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return ::kill(pid, 0) != 0;
+}
+
 TEST(SubprocessTest, OneThatHangsIsKilledWithItsChildren) {
-  SubprocessSpec spec = Shell("sleep 1000 & sleep 1000");
-  spec.timeout = absl::Milliseconds(100);
+  const TempDir dir;
+  SubprocessSpec spec = Shell("sleep 1000 & echo $! > pid; sleep 1000");
+  spec.directory = dir.path();
+  spec.timeout = absl::Milliseconds(300);
   const absl::Time start = absl::Now();
   EXPECT_THAT(RunSubprocess(spec),
               HasStatus(absl::StatusCode::kDeadlineExceeded, "/bin/sh"));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+  pid_t child = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(ReadFile(dir / "pid", 32).value_or(""), &child));
+  EXPECT_TRUE(Ends(child));
+}
+
+TEST(SubprocessTest, OneThatHangsInAnotherGroupIsKilled) {
+  SubprocessSpec spec;
+  spec.program = "/usr/bin/perl";
+  spec.args = {"-e", "setpgrp(0, getpgrp(getppid())) or die; sleep 20;"};
+  spec.timeout = absl::Milliseconds(500);
+  const absl::Time start = absl::Now();
+  EXPECT_THAT(RunSubprocess(spec),
+              HasStatus(absl::StatusCode::kDeadlineExceeded, "perl"));
   EXPECT_LT(absl::Now() - start, absl::Seconds(10));
 }
 
