@@ -27,7 +27,8 @@ absl::Status WriteTaskRecord(const std::string& bundle,
       {"cgroup", record.cgroup}, {"madeCgroups", record.made_cgroups}};
   return WriteFileAtomic(
       PathIn(bundle),
-      json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+      json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0600,
+      Durability::kProcess);  // no process outlives the machine
 }
 
 absl::StatusOr<TaskRecord> ReadTaskRecord(const std::string& bundle) {

@@ -91,6 +91,19 @@ absl::Status WriteWhole(int fd, absl::string_view data, mode_t mode,
   return absl::OkStatus();
 }
 
+// A rename is on the disk when its directory is.
+absl::Status SyncDirectoryOf(const std::string& path) {
+  const size_t slash = path.find_last_of('/');
+  const std::string directory =
+      slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  ASSIGN_OR_RETURN(const UniqueFd fd,
+                   OpenFile(directory, O_RDONLY | O_DIRECTORY));
+  if (::fsync(fd.get()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("fsync ", directory));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<UniqueFd> OpenFile(const std::string& path, int flags,
@@ -147,8 +160,11 @@ absl::Status WriteFileAtomic(const std::string& path, absl::string_view data,
   if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
     status = ErrnoStatus(errno, absl::StrCat("rename to ", path));
   }
-  if (!status.ok()) ::unlink(temporary.c_str());
-  return status;
+  if (!status.ok()) {
+    ::unlink(temporary.c_str());
+    return status;
+  }
+  return durability == Durability::kMachine ? SyncDirectoryOf(path) : status;
 }
 
 absl::Status WriteControlFile(const std::string& path, absl::string_view data) {

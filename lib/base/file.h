@@ -37,7 +37,8 @@ enum class Durability { kProcess, kMachine };
 // Replaces `path` as one step: a temporary file beside it is written (and
 // synced, for kMachine) and renamed over it. A reader, or a restart after a
 // crash, sees the old or the new content, never a part. The temporary is
-// removed on failure.
+// removed on failure; only when the directory can't be synced in the end does
+// the new content stand there with an error.
 absl::Status WriteFileAtomic(const std::string& path, absl::string_view data,
                              mode_t mode = 0600,
                              Durability durability = Durability::kMachine);
