@@ -46,7 +46,7 @@ void ProtectFromOom() {
 }  // namespace
 
 absl::Status RunDaemon(DaemonConfig config) {
-  const absl::Cleanup remove_socket = [&] {
+  absl::Cleanup remove_socket = [&] {
     const absl::Status status = RemovePath(config.socket_path);
     if (!status.ok()) LogWarning(status.message());
   };
@@ -81,7 +81,10 @@ absl::Status RunDaemon(DaemonConfig config) {
     }
   }));
   RETURN_IF_ERROR(server.Listen(std::move(config.listener)));
-  return loop->Run();
+  const absl::Status status = loop->Run();
+  // While it still listens: from then on the path may be another shim's.
+  std::move(remove_socket).Invoke();
+  return status;
 }
 
 }  // namespace serai::shim
