@@ -17,8 +17,14 @@ std::string ReasonOf(int exit_status, bool oom_killed) {
   return exit_status == 0 ? "Completed" : "Error";
 }
 
-void WriteEnd(Container& container, const TaskExit& exit,
-              const std::string& reason, const std::string& message) {
+}  // namespace
+
+void ExitWatcher::WriteEnd(Container& container, const TaskExit& exit,
+                           const std::string& reason,
+                           const std::string& message) {
+  absl::MutexLock lock(&writing_);
+  // It may have been written meanwhile, and the container even removed.
+  if (container.ended.HasBeenNotified()) return;
   const absl::Status written =
       container.record.ChangeAlways([&](ContainerRecord& record) {
         if (record.started_at_ns() == 0) {
@@ -35,8 +41,6 @@ void WriteEnd(Container& container, const TaskExit& exit,
   }
   container.ended.Notify();
 }
-
-}  // namespace
 
 ExitWatcher::ExitWatcher(const host::CgroupHierarchy& cgroups)
     : cgroups_(cgroups), thread_([this] { Run(); }) {}

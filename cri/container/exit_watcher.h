@@ -40,6 +40,8 @@ class ExitWatcher {
   void Run();
   void Ended(Container& container, Shim& shim,
              const absl::StatusOr<TaskExit>& exit);
+  void WriteEnd(Container& container, const TaskExit& exit,
+                const std::string& reason, const std::string& message);
 
   // What the connections' threads hand over; they must not wait for the watcher
   // or outlive it, so it is shared.
@@ -50,6 +52,8 @@ class ExitWatcher {
   };
 
   const host::CgroupHierarchy& cgroups_;
+  // A stop that gives a shim up and the watcher may find the same end.
+  absl::Mutex writing_;
   const std::shared_ptr<Queue> queue_ = std::make_shared<Queue>();
   std::thread thread_;
 };
