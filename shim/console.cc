@@ -7,6 +7,9 @@
 
 #include <array>
 #include <cerrno>
+#include <utility>
+
+#include "lib/base/pipe.h"
 
 namespace serai::shim {
 namespace {
@@ -33,10 +36,8 @@ absl::StatusOr<Console::WriteEnds> Console::Open() {
 
 absl::StatusOr<UniqueFd> Console::OpenChannel(Channel& channel) {
   Close(channel);
-  std::array<int, 2> fds = {-1, -1};
-  if (::pipe2(fds.data(), O_CLOEXEC) != 0) return ErrnoStatus(errno, "pipe");
-  channel.fd.reset(fds[0]);
-  UniqueFd write_end(fds[1]);
+  ASSIGN_OR_RETURN(Pipe pipe, MakePipe());
+  channel.fd = std::move(pipe.read_end);
   // Only our end: a guest must wait for a slow log, not lose its words.
   if (::fcntl(channel.fd.get(), F_SETFL, O_NONBLOCK) != 0) {
     return ErrnoStatus(errno, "fcntl");
@@ -45,7 +46,7 @@ absl::StatusOr<UniqueFd> Console::OpenChannel(Channel& channel) {
       loop_.Watch(channel.fd.get(), EPOLLIN, [this, &channel](uint32_t events) {
         if (!ReadSome(channel) && (events & EPOLLHUP) != 0) Close(channel);
       }));
-  return write_end;
+  return std::move(pipe.write_end);
 }
 
 bool Console::ReadSome(Channel& channel) {

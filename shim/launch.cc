@@ -15,23 +15,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/file.h"
+#include "lib/base/pipe.h"
 #include "shim/log.h"
 
 namespace serai::shim {
 namespace {
 
 constexpr size_t kMaxReport = 4096;
-
-struct Pipe {
-  UniqueFd read_end;
-  UniqueFd write_end;
-};
-
-absl::StatusOr<Pipe> MakePipe() {
-  std::array<int, 2> fds = {-1, -1};
-  if (::pipe2(fds.data(), O_CLOEXEC) != 0) return ErrnoStatus(errno, "pipe");
-  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
 
 // What a child has beside its tender's descriptors, by number above those.
 struct ChildDescriptors {

@@ -17,21 +17,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
+#include "lib/base/pipe.h"
 #include "lib/base/unique_fd.h"
 
 namespace serai {
 namespace {
-
-struct Pipe {
-  UniqueFd read_end;
-  UniqueFd write_end;
-};
-
-absl::StatusOr<Pipe> MakePipe() {
-  std::array<int, 2> fds = {-1, -1};
-  if (::pipe2(fds.data(), O_CLOEXEC) != 0) return ErrnoStatus(errno, "pipe");
-  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
   std::vector<char*> result;
