@@ -270,11 +270,11 @@ TEST(ShimStartTest, ManyAtOnceGiveOneShim) {
   }
   EXPECT_EQ(pids[0], pids[1]);
   EXPECT_EQ(pids[1], pids[2]);
+  ASSERT_OK_AND_ASSIGN(const auto process,
+                       host::Pidfd::Open(static_cast<pid_t>(pids[0])));
   auto client = shim.NewClient();
   EXPECT_OK(client->Call(ttrpc::kTaskService, "Shutdown", "",
                          absl::Now() + absl::Seconds(5)));
-  ASSERT_OK_AND_ASSIGN(const auto process,
-                       host::Pidfd::Open(static_cast<pid_t>(pids[0])));
   EXPECT_TRUE(*process.Wait(absl::Seconds(10)));
 }
 
