@@ -37,7 +37,8 @@ void AddRules(const DeviceTable& devices, int epoll_fd, int timer_fd,
   for (const Device& device : devices) {
     if (device.kind == Device::Kind::kNet) AddNetRules(device.fd, filter);
   }
-  filter->Allow(SYS_epoll_pwait, {EqualsFd(0, epoll_fd)});
+  // With no signal mask: a guest could wait for ever with SIGTERM blocked.
+  filter->Allow(SYS_epoll_pwait, {EqualsFd(0, epoll_fd), Equals(4, 0)});
   filter->Allow(SYS_timerfd_settime, {EqualsFd(0, timer_fd)});
   filter->Allow(SYS_write, {EqualsFd(0, STDOUT_FILENO)});
   filter->Allow(SYS_clock_gettime, {Equals(0, CLOCK_REALTIME)});

@@ -117,6 +117,9 @@ TEST_F(SptRulesTest, KillsWhatItMayNotUse) {
   EXPECT_EQ(Verdict(SYS_arch_prctl, {ARCH_SET_GS, kBuffer}), kKill);
   EXPECT_EQ(Verdict(SYS_clock_gettime, {CLOCK_BOOTTIME, kBuffer}), kKill);
   EXPECT_EQ(Verdict(SYS_epoll_pwait, {kNet, kBuffer, 2}), kKill);
+  // With a signal mask.
+  EXPECT_EQ(Verdict(SYS_epoll_pwait, {kEpoll, kBuffer, 2, 0, kBuffer, 8}),
+            kKill);
   for (const long number : {SYS_openat, SYS_mmap, SYS_mprotect, SYS_execve,
                             SYS_clone, SYS_socket, SYS_ioctl, SYS_kill}) {
     EXPECT_EQ(Verdict(number, {}), kKill) << number;
