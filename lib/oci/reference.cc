@@ -96,7 +96,10 @@ bool LooksLikeRegistry(absl::string_view first) {
          });
 }
 
+// "sha256:" reads as a repository: an image that is tagged so must not be taken
+// for the one with that id.
 bool IsImageId(absl::string_view text) {
+  absl::ConsumePrefix(&text, "sha256:");
   return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
            return IsDigit(c) || (c >= 'a' && c <= 'f');
          });
@@ -134,6 +137,7 @@ absl::StatusOr<Reference> Reference::Parse(absl::string_view text) {
   Reference result;
   absl::string_view rest = text;
   if (rest.empty()) return Bad(text, "it is empty");
+  if (IsImageId(rest)) return Bad(text, "that is an image id, not a name");
   if (const size_t at = rest.find('@'); at != rest.npos) {
     absl::StatusOr<Digest> digest = Digest::Parse(rest.substr(at + 1));
     if (!digest.ok()) return Bad(text, digest.status().message());

@@ -102,7 +102,8 @@ TEST(ReferenceTest, RefusesTheRestNamingIt) {
                                  std::string("https://h/x"),
                                  "x:" + std::string(129, 't'),
                                  "h.tld/" + std::string(250, 'a'),
-                                 image_id}) {
+                                 image_id,
+                                 "sha256:" + image_id}) {
     EXPECT_THAT(
         Reference::Parse(bad),
         HasStatus(absl::StatusCode::kInvalidArgument, "image reference \""))
