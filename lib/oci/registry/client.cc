@@ -134,6 +134,8 @@ absl::StatusOr<HttpResponse> RegistryClient::Authorized(Host& host,
       if (!authorization.empty()) {
         request.origin_headers.emplace_back("Authorization", authorization);
       }
+    } else {
+      request.tls.client_certificate.clear();
     }
     ASSIGN_OR_RETURN(HttpResponse response, session_->Do(request));
     if (response.status != 401 || answers == 2) return response;
