@@ -15,7 +15,7 @@
 #include "gtest/gtest.h"
 #include "lib/base/status.h"
 #include "tests/cri/image/image_builder.h"
-#include "tests/support/leak.h"
+#include "tests/support/own_machine.h"
 #include "tests/support/require.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/test_node.h"
@@ -47,9 +47,7 @@ class BadInputTest : public ::testing::Test {
   std::unique_ptr<TestNode> node_;
 
  private:
-  Snapshot Look() const;
-
-  Snapshot before_;
+  std::unique_ptr<LeakWatch> watch_;
 };
 
 // A call of the CRI that TestNode has no short form of, such as

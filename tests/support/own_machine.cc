@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -20,29 +21,6 @@ namespace serai::testing {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(10);
-
-// For the calling thread and all that it starts from now on; once is enough for
-// a process.
-absl::Status EnterOwnNamespaces() {
-  static bool entered = false;
-  if (entered) return absl::OkStatus();
-  if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) {
-    return ErrnoStatus(errno, "unshare");
-  }
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
-    return ErrnoStatus(errno, "making the mounts private");
-  }
-  SubprocessSpec spec;
-  spec.program = "/sbin/ip";
-  spec.args = {"link", "set", "lo", "up"};
-  entered = true;
-  RETURN_IF_ERROR(RunSubprocess(spec).status());
-  // Shims that ended are then ours to reap, however busy the machine's init is.
-  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
-    return ErrnoStatus(errno, "prctl");
-  }
-  return absl::OkStatus();
-}
 
 // Reaps what has ended, up to the daemon, which the node reaps.
 void ReapOrphans(pid_t daemon) {
@@ -63,7 +41,34 @@ std::vector<std::string> Programs() {
           JoinPath(bin, "serai-tender")};
 }
 
+ino_t MountNamespaceOf(absl::string_view process) {
+  struct stat st = {};
+  const std::string path = absl::StrCat("/proc/", process, "/ns/mnt");
+  return ::stat(path.c_str(), &st) == 0 ? st.st_ino : 0;
+}
+
 }  // namespace
+
+absl::Status EnterOwnMachine() {
+  static bool entered = false;
+  if (entered) return absl::OkStatus();
+  if (::unshare(CLONE_NEWNET | CLONE_NEWNS) != 0) {
+    return ErrnoStatus(errno, "unshare");
+  }
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return ErrnoStatus(errno, "making the mounts private");
+  }
+  SubprocessSpec spec;
+  spec.program = "/sbin/ip";
+  spec.args = {"link", "set", "lo", "up"};
+  entered = true;
+  RETURN_IF_ERROR(RunSubprocess(spec).status());
+  // Shims that ended are then ours to reap, however busy the machine's init is.
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+    return ErrnoStatus(errno, "prctl");
+  }
+  return absl::OkStatus();
+}
 
 LeakWatch::LeakWatch(const TestNode& node)
     : node_(node),
@@ -78,9 +83,11 @@ bool LeakWatch::IsOurs(absl::string_view change) const {
       absl::StrContains(change, " netns ")) {
     return absl::StrContains(change, node_.directory());
   }
-  // One that was there when we came, and was reaped since.
-  return !(absl::StartsWith(change, "-") &&
-           absl::StrContains(change, "(zombie)"));
+  if (absl::StrContains(change, " process ")) {
+    const absl::string_view pid = change.substr(change.rfind(' ') + 1);
+    return MountNamespaceOf(pid) == MountNamespaceOf("self");
+  }
+  return true;
 }
 
 std::vector<std::string> LeakWatch::Leaks() const {
@@ -99,7 +106,7 @@ std::vector<std::string> LeakWatch::Leaks() const {
 void OwnMachineTest::SetUp() {
   SERAI_NEED("root");
   SERAI_NEED("net");
-  ASSERT_OK(EnterOwnNamespaces());
+  ASSERT_OK(EnterOwnMachine());
   node_ = std::make_unique<TestNode>(Options());
   node_->Start();
   for (const char* target : {"hvt", "spt"}) {

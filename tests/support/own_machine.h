@@ -18,8 +18,14 @@
 
 namespace serai::testing {
 
+// Puts the calling thread, and all that it starts from now on, in network and
+// mount namespaces of their own. Once is enough for a process: what comes after
+// is nothing. Before the first thread is made.
+absl::Status EnterOwnMachine();
+
 // The kinds of things that pods are made of (tests/support/leak.h), and the
-// node's files. Of control groups and mounts the node's.
+// node's files. Of control groups and mounts the node's; of processes those in
+// our mount namespace.
 class LeakWatch {
  public:
   // The node must outlive it.
