@@ -218,8 +218,7 @@ absl::Status ContainerManager::Start(const std::string& id) {
   return absl::OkStatus();
 }
 
-absl::Status ContainerManager::StopLocked(Pod& pod, Container& container,
-                                          absl::Duration grace) {
+absl::Status ContainerManager::KillLocked(Pod& pod, Container& container) {
   if (PhaseOf(container.record.Get()) != ContainerPhase::kRunning) {
     return absl::OkStatus();
   }
@@ -228,20 +227,17 @@ absl::Status ContainerManager::StopLocked(Pod& pod, Container& container,
     watcher_.RecordLost(container, "its pod has no shim");
     return absl::OkStatus();
   }
-  for (const int signal_number : {SIGTERM, SIGKILL}) {
-    const absl::Status sent = shim->Kill(container.id, signal_number);
-    if (absl::IsDeadlineExceeded(sent)) {
-      watcher_.RecordLost(container, "its shim does not answer");
-      return absl::OkStatus();
-    }
-    // Not found: it ends just now. Unavailable: the watcher sees that as well.
-    if (!sent.ok() && !absl::IsNotFound(sent) && !absl::IsUnavailable(sent)) {
-      return sent;
-    }
-    if (container.ended.WaitForNotificationWithTimeout(
-            signal_number == SIGTERM ? grace : kKillTimeout)) {
-      return absl::OkStatus();
-    }
+  const absl::Status sent = shim->Kill(container.id, SIGKILL);
+  if (absl::IsDeadlineExceeded(sent)) {
+    watcher_.RecordLost(container, "its shim does not answer");
+    return absl::OkStatus();
+  }
+  // Not found: it ends just now. Unavailable: the watcher sees that as well.
+  if (!sent.ok() && !absl::IsNotFound(sent) && !absl::IsUnavailable(sent)) {
+    return sent;
+  }
+  if (container.ended.WaitForNotificationWithTimeout(kKillTimeout)) {
+    return absl::OkStatus();
   }
   return absl::DeadlineExceededError(
       absl::StrCat("container ", container.id, " has not ended ",
@@ -253,12 +249,26 @@ absl::Status ContainerManager::Stop(const std::string& id,
   const absl::StatusOr<Found> found = Find(id);
   if (absl::IsNotFound(found.status())) return absl::OkStatus();
   RETURN_IF_ERROR(found.status());
-  absl::MutexLock lock(&found->pod->operation);
-  return StopLocked(*found->pod, *found->container, grace);
+  const auto& [pod, container] = *found;
+  {
+    absl::MutexLock lock(&pod->operation);
+    const std::shared_ptr<Shim> shim = pod->shim();
+    // Whatever becomes of it: who does not end in time is killed.
+    if (PhaseOf(container->record.Get()) == ContainerPhase::kRunning &&
+        shim != nullptr) {
+      shim->Kill(container->id, SIGTERM).IgnoreError();
+    }
+  }
+  // Without the lock: a second call may have less patience.
+  if (PhaseOf(container->record.Get()) == ContainerPhase::kRunning) {
+    container->ended.WaitForNotificationWithTimeout(grace);
+  }
+  absl::MutexLock lock(&pod->operation);
+  return KillLocked(*pod, *container);
 }
 
 absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
-  RETURN_IF_ERROR(StopLocked(pod, container, absl::ZeroDuration()));
+  RETURN_IF_ERROR(KillLocked(pod, container));
   const ContainerRecord record = container.record.Get();
   // Normally gone with its task.
   ASSIGN_OR_RETURN(const host::Cgroup cgroup,
@@ -293,8 +303,7 @@ absl::Status ContainerManager::ReopenLog(const std::string& id) {
 absl::Status ContainerManager::StopAll(Pod& pod) {
   absl::Status status;
   for (const auto& container : store_.ContainersOf(pod.id)) {
-    status =
-        FirstError(status, StopLocked(pod, *container, absl::ZeroDuration()));
+    status = FirstError(status, KillLocked(pod, *container));
   }
   return status;
 }

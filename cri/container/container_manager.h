@@ -65,7 +65,7 @@ class ContainerManager {
       const Pod& pod, const runtime::v1::ContainerConfig& config) const;
   absl::Status Prepare(const PodRecord& pod, Container& container);
   absl::Status StartTask(Pod& pod, Container& container);
-  absl::Status StopLocked(Pod& pod, Container& container, absl::Duration grace);
+  absl::Status KillLocked(Pod& pod, Container& container);
   absl::Status RemoveLocked(Pod& pod, Container& container);
 
   const Config& config_;

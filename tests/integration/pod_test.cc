@@ -20,7 +20,10 @@ class PodTest : public ::testing::TestWithParam<const char*> {
     SERAI_NEED("root");
     SERAI_NEED("net");
     if (IsHvt()) SERAI_NEED("kvm");
-    node_ = std::make_unique<TestNode>();
+    // The others leave chains in the machine's firewall.
+    NodeOptions options;
+    options.chained = {};
+    node_ = std::make_unique<TestNode>(options);
     node_->Start();
   }
 

@@ -60,6 +60,9 @@ class Call {
   grpc::ClientContext context_;
 };
 
+// The bridge plugin turns it on.
+constexpr char kForwarding[] = "/proc/sys/net/ipv4/ip_forward";
+
 void RunQuietly(const std::string& program,
                 const std::vector<std::string>& args) {
   SubprocessSpec spec;
@@ -74,7 +77,8 @@ TestNode::TestNode(NodeOptions options)
     : options_(std::move(options)),
       bridge_(Unique("srt")),
       subnet_(UniqueSubnet()),
-      cgroup_parent_(Unique("/serai-test-")) {
+      cgroup_parent_(Unique("/serai-test-")),
+      forwarding_(ReadFile(kForwarding, 16).value_or("0")) {
   WriteConfig();
 }
 
@@ -86,6 +90,7 @@ TestNode::~TestNode() {
   }
   Stop(SIGTERM);
   RunQuietly("/sbin/ip", {"link", "del", bridge_});
+  EXPECT_TRUE(WriteControlFile(kForwarding, forwarding_).ok());
 }
 
 void TestNode::WriteConfig() {

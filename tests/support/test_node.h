@@ -130,6 +130,7 @@ class TestNode {
   const std::string bridge_;
   const std::string subnet_;  // "10.x.y"
   const std::string cgroup_parent_;
+  const std::string forwarding_;  // the machine's, to be put back
   pid_t pid_ = -1;
   std::unique_ptr<cri::RuntimeService::Stub> runtime_;
   std::unique_ptr<cri::ImageService::Stub> images_;
