@@ -73,7 +73,9 @@ grpc::Status RuntimeService::ContainerStatus(
                                    {"bundle", record.bundle()},
                                    {"cgroup", record.cgroup()},
                                    {"sandboxID", record.pod_id()}};
-      (*response->mutable_info())["serai"] = info.dump();
+      // A path in an image need not be UTF-8.
+      (*response->mutable_info())["serai"] =
+          info.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
     }
     return absl::OkStatus();
   });
