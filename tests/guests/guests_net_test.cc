@@ -28,7 +28,7 @@ class GuestsNetTest : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (::access(TenderPath().c_str(), X_OK) != 0) {
-      GTEST_SKIP() << TenderPath() << " is not built";
+      FAIL() << TenderPath() << " is not built";
     }
     SERAI_NEED("net");
     if (absl::string_view(GetParam()) == "hvt") SERAI_NEED("kvm");

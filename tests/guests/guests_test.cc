@@ -29,7 +29,7 @@ class GuestsTest : public ::testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     if (::access(TenderPath().c_str(), X_OK) != 0) {
-      GTEST_SKIP() << TenderPath() << " is not built";
+      FAIL() << TenderPath() << " is not built";
     }
     if (IsHvt()) SERAI_NEED("kvm");
   }
