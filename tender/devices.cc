@@ -15,7 +15,7 @@
 #include <cstring>
 
 #include "lib/solo5/unikernel.h"
-#include "tender/fatal.h"
+#include "tender/report.h"
 
 namespace serai::tender {
 namespace {

@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "tender/fatal.h"
+#include "tender/report.h"
 
 #if !defined(__x86_64__)
 #error "the tender's system-call filter is written for x86_64 only"

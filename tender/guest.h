@@ -7,6 +7,7 @@
 
 #include "lib/solo5/unikernel.h"
 #include "tender/devices.h"
+#include "tender/options.h"
 
 namespace serai::tender {
 
@@ -14,9 +15,8 @@ struct Guest {
   int kernel_fd = -1;
   solo5::Unikernel unikernel;
   DeviceTable devices;
-  uint64_t memory = 0;  // bytes
-  bool executable_heap = false;
-  int kvm_fd = -1;  // hvt: -1 where none was given
+  uint64_t memory = 0;               // bytes
+  const Options* options = nullptr;  // as given; never null
   char command_line[solo5::kMaxCommandLine];
 };
 

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "tender/fatal.h"
+#include "tender/report.h"
 
 namespace serai::tender {
 namespace {

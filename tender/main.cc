@@ -13,10 +13,10 @@
 
 #include "lib/solo5/unikernel.h"
 #include "tender/devices.h"
-#include "tender/fatal.h"
 #include "tender/guest.h"
-#include "tender/hvt/vm.h"
+#include "tender/hvt/machine.h"
 #include "tender/options.h"
+#include "tender/report.h"
 #include "tender/signals.h"
 #include "tender/spt/run.h"
 
@@ -104,6 +104,7 @@ Guest guest;
   ForbidCoreDumps();
   Options options;
   Parse(argc, argv, &options);
+  SetStatusFd(options.status_fd);
   if (!JoinArguments(options.arguments, guest.command_line)) {
     Fatal("Guest command line too long (max=%zu characters)",
           solo5::kMaxCommandLine - 1);
@@ -111,11 +112,10 @@ Guest guest;
   guest.kernel_fd = OpenKernel(options);
   ReadKernel(options, guest.kernel_fd, &guest.unikernel);
   guest.memory = MemorySize(options, guest.unikernel);
-  guest.executable_heap = options.executable_heap;
-  guest.kvm_fd = options.kvm_fd;
+  guest.options = &options;
   guest.devices = AttachDevices(options, &guest.unikernel.manifest);
   InstallSignalHandlers();
-  if (guest.unikernel.target == Target::kHvt) hvt::Run(guest);
+  if (guest.unikernel.target == Target::kHvt) hvt::Run(&guest);
   spt::Run(guest);
 }
 

@@ -1,32 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The command line. It is that of Solo5's own tenders, with a few additions:
-// where they take a path, @FD names a descriptor that is open already.
-// Nothing here allocates: what an option names is a view of argv.
+// The command line. It is that of Solo5's own tenders, with additions. Where an
+// option takes a path, @FD names a descriptor that is open already. Nothing
+// here allocates: what an option names is a view of argv.
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 
 #include "lib/solo5/abi.h"
+#include "tender/device_option.h"
+#include "tender/number.h"
 
 namespace serai::tender {
 
-// An option about one device of the guest's manifest.
-struct DeviceOption {
-  enum class Kind { kNet, kNetMac, kNetMtu, kBlock, kBlockSectorSize };
+// A directory: by its path, by a descriptor, or not given at all.
+struct Place {
+  const char* path = nullptr;
+  int fd = -1;
 
-  Kind kind;
-  const char* text;  // the whole argument, for messages
-  std::string_view name;
-  // kNet: an interface's name. kBlock: a path. Empty where `fd` is given.
-  std::string_view path;
-  int fd;           // kNet, kBlock: of @FD, else -1
-  bool read_only;   // kBlock
-  uint32_t number;  // kNetMtu, kBlockSectorSize
-  uint8_t mac[6];   // kNetMac
+  bool is_given() const { return path != nullptr; }
+};
+
+// At which privilege level an hvt guest runs.
+enum class GuestLevel { kAuto, kLevel0, kLevel3 };
+
+// What becomes of a guest's block writes: left to the host's page cache, or on
+// the medium before the guest is told so.
+enum class BlockSync { kNone, kFull };
+
+// Where the tender locks itself in before the guest runs. Namespaces are made
+// only where they are asked for; the rest is always done.
+struct JailOptions {
+  bool wanted = false;
+  bool user = false;
+  bool mount = false;
+  bool pid = false;
+  bool net = false;
+  bool ipc = false;
+  bool uts = false;
+  int64_t uid = -1;  // -1: stays as it is
+  int64_t gid = -1;
+};
+
+// Where gdb is waited for. A host is an address in digits.
+struct GdbOptions {
+  static constexpr uint16_t kDefaultPort = 1234;
+
+  bool wanted = false;
+  const char* unix_path = nullptr;  // null: TCP on the loopback interface
+  uint16_t port = kDefaultPort;
 };
 
 struct Options {
@@ -34,8 +58,19 @@ struct Options {
 
   uint64_t memory = uint64_t{512} << 20;  // bytes
   bool executable_heap = false;
-  int kvm_fd = -1;  // -1: open /dev/kvm
-  // The unikernel's path, as given; @FD is in kernel_fd too.
+  int kvm_fd = -1;     // -1: open /dev/kvm
+  int status_fd = -1;  // -1: nobody listens
+  bool stats = false;
+  GuestLevel level = GuestLevel::kAuto;
+  bool net_ring = false;
+  BlockSync block_sync = BlockSync::kNone;
+  JailOptions jail;
+  GdbOptions gdb;
+  Place dump_core;
+  Place snapshot_to;
+  Place restore_from;
+  // The unikernel's path, as given; @FD is in kernel_fd too. Null with
+  // restore_from.
   const char* kernel = nullptr;
   int kernel_fd = -1;
   // What follows the unikernel on the command line; ends with a null pointer.
@@ -50,9 +85,6 @@ enum class ParseResult { kRun, kHelp, kVersion, kError };
 // lines without the final newline.
 ParseResult ParseOptions(int argc, const char* const* argv, Options* options,
                          char* error, size_t error_size);
-
-// The number of "@FD", or -1.
-int ParseFd(std::string_view text);
 
 // Joins `arguments` by single spaces into `out`, as the guest will see them.
 // False when they do not fit kMaxCommandLine bytes.

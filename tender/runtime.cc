@@ -6,7 +6,7 @@
 #include <array>
 #include <string_view>
 
-#include "tender/fatal.h"
+#include "tender/report.h"
 
 namespace std {
 

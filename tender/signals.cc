@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <cstring>
 
-#include "tender/fatal.h"
+#include "tender/report.h"
 
 namespace serai::tender {
 namespace {

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <ctime>
 
-#include "tender/fatal.h"
+#include "tender/report.h"
 
 namespace serai::tender::hvt {
 namespace {
@@ -30,27 +30,20 @@ uint64_t Now(clockid_t clock) {
          static_cast<uint64_t>(now.tv_nsec);
 }
 
-// Waits at most `timeout` ns. How many events there are; never an error.
-int WaitForEvents(int epoll_fd, uint64_t timeout, epoll_event* events,
-                  int max) {
-  const uint64_t deadline = Now(CLOCK_MONOTONIC) + timeout;
-  for (;;) {
-    __kernel_timespec wait = {};
-    wait.tv_sec = static_cast<int64_t>(timeout / kNanoseconds);
-    wait.tv_nsec = static_cast<int64_t>(timeout % kNanoseconds);
-    const long n = ::syscall(SYS_epoll_pwait2, epoll_fd, events, max, &wait,
-                             nullptr, size_t{0});
-    if (n >= 0) return static_cast<int>(n);
-    if (errno != EINTR) Fatal("epoll_pwait2: %s", std::strerror(errno));
-    const uint64_t now = Now(CLOCK_MONOTONIC);
-    timeout = now < deadline ? deadline - now : 0;
+// Takes the request's event out of the list; whether it was there.
+bool TakeRequestEvent(epoll_event* events, int* count) {
+  for (int i = 0; i < *count; ++i) {
+    if (events[i].data.u64 != Hypercalls::kRequestEvent) continue;
+    events[i] = events[--*count];
+    return true;
   }
+  return false;
 }
 
 [[noreturn]] void InvalidAccess(uint64_t address, uint64_t length) {
-  Fatal("Invalid guest access: gpa=0x%llx, sz=%llu",
-        static_cast<unsigned long long>(address),
-        static_cast<unsigned long long>(length));
+  Violation("Invalid guest access: gpa=0x%llx, sz=%llu",
+            static_cast<unsigned long long>(address),
+            static_cast<unsigned long long>(length));
 }
 
 bool IsWithin(const Device& device, uint64_t offset, uint64_t length) {
@@ -88,7 +81,9 @@ const Device* Hypercalls::Find(uint64_t handle, Device::Kind kind) const {
 }
 
 void Hypercalls::Serve(uint16_t port, uint8_t size, uint32_t address) {
-  if (size == sizeof(address) && port > solo5::kHvtPortBase) {
+  if (size == sizeof(address) && port > solo5::kHvtPortBase &&
+      port < solo5::kHvtPortBase + Counters::kHypercalls) {
+    ++counters_->hypercalls[port - solo5::kHvtPortBase];
     switch (static_cast<HvtHypercall>(port - solo5::kHvtPortBase)) {
       case HvtHypercall::kWalltime:
         return Walltime(address);
@@ -108,7 +103,7 @@ void Hypercalls::Serve(uint16_t port, uint8_t size, uint32_t address) {
         Halt(address);
     }
   }
-  Fatal("Invalid guest port access: port=0x%x", port);
+  Violation("Invalid guest port access: port=0x%x", port);
 }
 
 void Hypercalls::Walltime(uint64_t address) {
@@ -130,12 +125,32 @@ void Hypercalls::Puts(uint64_t address) {
   }
 }
 
+// Waits at most `timeout` ns, or until a request wakes the guest. How many
+// events there are; never an error.
+int Hypercalls::WaitForEvents(uint64_t timeout, epoll_event* events, int max) {
+  const uint64_t deadline = Now(CLOCK_MONOTONIC) + timeout;
+  for (;;) {
+    __kernel_timespec wait = {};
+    wait.tv_sec = static_cast<int64_t>(timeout / kNanoseconds);
+    wait.tv_nsec = static_cast<int64_t>(timeout % kNanoseconds);
+    int n = static_cast<int>(::syscall(SYS_epoll_pwait2, epoll_fd_, events, max,
+                                       &wait, nullptr, size_t{0}));
+    if (n < 0 && errno != EINTR) {
+      Fatal("epoll_pwait2: %s", std::strerror(errno));
+    }
+    const bool asked = TakeRequestEvent(events, &n);
+    const bool wake = asked && sleep_hook_(sleep_context_);
+    if (n > 0 || wake || (n == 0 && !asked)) return n;
+    const uint64_t now = Now(CLOCK_MONOTONIC);
+    timeout = now < deadline ? deadline - now : 0;
+  }
+}
+
 void Hypercalls::Poll(uint64_t address) {
   auto poll = LoadArgument<solo5::HvtPoll>(address);
   epoll_event events[solo5::kMaxManifestEntries];
-  const int count =
-      WaitForEvents(epoll_fd_, std::min(poll.timeout_nsecs, kLongestWait),
-                    events, solo5::kMaxManifestEntries);
+  const int count = WaitForEvents(std::min(poll.timeout_nsecs, kLongestWait),
+                                  events, solo5::kMaxManifestEntries);
   poll.ready_set = 0;
   for (int i = 0; i < count; ++i) {
     poll.ready_set |= uint64_t{1} << events[i].data.u64;
@@ -216,10 +231,12 @@ void Hypercalls::NetRead(uint64_t address) {
 }
 
 void Hypercalls::Halt(uint64_t address) {
+  constexpr int32_t kAbort = 255;
   const auto halt = LoadArgument<solo5::HvtHalt>(address);
-  // A process can report 8 bits. A failure must not become a success by that.
-  const int status = halt.exit_status & 0xff;
-  ::_exit(status == 0 && halt.exit_status != 0 ? 255 : status);
+  if (halt.exit_status != kAbort) EndWithStatus(halt.exit_status);
+  Trap trap;
+  const bool told = halt.cookie != 0 && memory_->Load(halt.cookie, &trap);
+  EndWithAbort(told ? &trap : nullptr, nullptr);
 }
 
 }  // namespace serai::tender::hvt

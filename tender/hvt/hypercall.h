@@ -5,8 +5,11 @@
 // guest memory, checks the copy and uses only that. A guest that hands over an
 // address that is not its own ends the tender.
 
+#include <sys/epoll.h>
+
 #include <cstdint>
 
+#include "tender/counters.h"
 #include "tender/devices.h"
 #include "tender/hvt/memory.h"
 
@@ -14,10 +17,23 @@ namespace serai::tender::hvt {
 
 class Hypercalls {
  public:
-  // Borrows all three. `epoll_fd` is CreateEventPoll()'s.
+  // The data of the event that tells of a request (requests.h).
+  static constexpr uint64_t kRequestEvent = ~uint64_t{0};
+  // Called when that comes while the guest sleeps: whether it is to wake up.
+  using SleepHook = bool (*)(void* context);
+
+  // Borrows all. `epoll_fd` is CreateEventPoll()'s.
   Hypercalls(const GuestMemory* memory, const DeviceTable* devices,
-             int epoll_fd)
-      : memory_(memory), devices_(devices), epoll_fd_(epoll_fd) {}
+             int epoll_fd, Counters* counters)
+      : memory_(memory),
+        devices_(devices),
+        epoll_fd_(epoll_fd),
+        counters_(counters) {}
+
+  void SetSleepHook(SleepHook hook, void* context) {
+    sleep_hook_ = hook;
+    sleep_context_ = context;
+  }
 
   // Serves an `out` of `size` bytes to `port`. Does not return from halt, nor
   // from a port that is none of ours.
@@ -33,6 +49,8 @@ class Hypercalls {
   void NetRead(uint64_t address);
   [[noreturn]] void Halt(uint64_t address);
 
+  int WaitForEvents(uint64_t timeout, epoll_event* events, int max);
+
   template <typename T>
   T LoadArgument(uint64_t address) const;
   template <typename T>
@@ -44,6 +62,9 @@ class Hypercalls {
   const GuestMemory* memory_;
   const DeviceTable* devices_;
   int epoll_fd_;
+  Counters* counters_;
+  SleepHook sleep_hook_ = nullptr;
+  void* sleep_context_ = nullptr;
 };
 
 }  // namespace serai::tender::hvt

@@ -26,6 +26,7 @@ class Builder {
         heap_flags_(kPresent | kWritable | kUser | kUsed |
                     (executable_heap ? 0 : kNoExecute)) {}
 
+  void BuildTop();
   void BuildSystem();
   void BuildGuest(uint64_t memory);
 
@@ -100,9 +101,13 @@ void Builder::BuildGuest(uint64_t memory) {
   }
 }
 
+void Builder::BuildTop() {
+  Table(kPml4Page)[0] = SystemAddress(kPdptPage) | kTable;
+}
+
 // Only level 0 gets at these, so that a guest cannot even read them.
 void Builder::BuildSystem() {
-  Table(kPml4Page)[0] = SystemAddress(kPdptPage) | kTable;
+  BuildTop();
   Table(kPdptPage)[kSystemBase >> 30] = SystemAddress(kSystemPdPage) | kTable;
   Table(kSystemPdPage)[0] = SystemAddress(kSystemPtPage) | kTable;
   uint64_t* table = Table(kSystemPtPage);
@@ -118,6 +123,12 @@ void BuildPageTables(uint8_t* system, uint64_t memory,
                      std::span<const Segment> segments, bool executable_heap) {
   Builder builder(system, segments, executable_heap);
   builder.BuildSystem();
+  builder.BuildGuest(memory);
+}
+
+void BuildLevel0PageTables(uint8_t* system, uint64_t memory) {
+  Builder builder(system, {}, true);
+  builder.BuildTop();
   builder.BuildGuest(memory);
 }
 

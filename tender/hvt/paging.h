@@ -29,4 +29,8 @@ void BuildPageTables(uint8_t* system, uint64_t memory,
                      std::span<const solo5::Segment> segments,
                      bool executable_heap);
 
+// The same for a guest at level 0, as Solo5's tender has them: its own memory
+// is all writable and executable, and nothing of the system area is mapped.
+void BuildLevel0PageTables(uint8_t* system, uint64_t memory);
+
 }  // namespace serai::tender::hvt

@@ -7,6 +7,9 @@
 
 #include <ctime>
 
+#include "tender/report.h"
+#include "tender/requests.h"
+
 namespace serai::tender::hvt {
 namespace {
 
@@ -35,6 +38,11 @@ void AddRules(const DeviceTable& devices, int epoll_fd, int vcpu_fd,
   filter->Allow(SYS_clock_gettime, {Equals(0, CLOCK_REALTIME)});
   filter->Allow(SYS_write, {EqualsFd(0, STDOUT_FILENO)});
   filter->Allow(SYS_write, {EqualsFd(0, STDERR_FILENO)});  // last words
+  // Requests come by signals, which leave a byte count here.
+  filter->Allow(SYS_read, {EqualsFd(0, RequestEvent())});
+  filter->Allow(SYS_write, {EqualsFd(0, RequestEvent())});
+  filter->Allow(SYS_rt_sigreturn, {});
+  if (StatusFd() >= 0) filter->Allow(SYS_write, {EqualsFd(0, StatusFd())});
   filter->Allow(SYS_exit_group, {});
 }
 

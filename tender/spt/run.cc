@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "tender/fatal.h"
+#include "tender/report.h"
 #include "tender/filter.h"
 #include "tender/loader.h"
 #include "tender/spt/rules.h"
@@ -36,7 +36,7 @@ int GuestProtection(const Segment& segment) {
 // position-independent and far above it; should it ever not be, mapping fails.
 uint8_t* MapMemory(const Guest& guest) {
   const int protection =
-      PROT_READ | PROT_WRITE | (guest.executable_heap ? PROT_EXEC : 0);
+      PROT_READ | PROT_WRITE | (guest.options->executable_heap ? PROT_EXEC : 0);
   // NOLINTNEXTLINE(performance-no-int-to-ptr)
   void* const start = reinterpret_cast<void*>(solo5::kSptLowestAddress);
   void* const mapped = ::mmap(

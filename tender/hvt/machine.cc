@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tender/hvt/machine.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "tender/filter.h"
+#include "tender/hvt/cpu.h"
+#include "tender/hvt/layout.h"
+#include "tender/hvt/level0.h"
+#include "tender/hvt/rules.h"
+#include "tender/loader.h"
+#include "tender/report.h"
+#include "tender/requests.h"
+
+#if !defined(__x86_64__)
+#error "the tender runs hvt guests on x86_64 only"
+#endif
+
+namespace serai::tender::hvt {
+namespace {
+
+using solo5::HvtBootInfo;
+using solo5::Segment;
+
+// KVM_SET_CPUID2 as the kernel knows it. The header's own macro counts a size
+// that differs in C++ where the header is older than Linux 6.5.
+constexpr unsigned long kSetCpuid = _IOW(KVMIO, 0x90, uint64_t);
+
+// Guest code is never run by the host itself, so nothing is executable here.
+int HostProtection(const Segment& segment) {
+  if (segment.writable) return PROT_READ | PROT_WRITE;
+  return segment.readable || segment.executable ? PROT_READ : PROT_NONE;
+}
+
+uint8_t* MapZeroed(uint64_t size) {
+  void* const mapped =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) {
+    Fatal("mapping %llu KiB of guest memory: %s",
+          static_cast<unsigned long long>(size >> 10), std::strerror(errno));
+  }
+  return static_cast<uint8_t*>(mapped);
+}
+
+// Level 3 wants the registers with every exit.
+bool UsesLevel3(GuestLevel level, int kvm_fd) {
+  if (level != GuestLevel::kAuto) return level == GuestLevel::kLevel3;
+  constexpr int kNeeded = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
+  const int had = Control(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS,
+                          "KVM_CHECK_EXTENSION");
+  return (had & kNeeded) == kNeeded;
+}
+
+// A guest that sleeps is to serve requests as well.
+void WatchRequests(int epoll_fd) {
+  epoll_event event = {};
+  event.events = EPOLLIN;
+  event.data.u64 = Hypercalls::kRequestEvent;
+  if (::epoll_ctl(epoll_fd, EPOLL_CTL_ADD, RequestEvent(), &event) != 0) {
+    Fatal("epoll_ctl: %s", std::strerror(errno));
+  }
+}
+
+}  // namespace
+
+Machine::Machine(Guest* guest)
+    : guest_(*guest),
+      base_(MapZeroed(guest->memory)),
+      system_(MapZeroed(kSystemSize)),
+      memory_(base_, guest->memory, guest->unikernel.LoadedSegments()),
+      epoll_fd_(CreateEventPoll(guest->devices)),
+      hypercalls_(&memory_, &guest->devices, epoll_fd_, &counters_),
+      kvm_fd_(OpenKvm(guest->options->kvm_fd)),
+      vm_fd_(Control(kvm_fd_, KVM_CREATE_VM, 0, "KVM_CREATE_VM")),
+      processor_(kvm_fd_, vm_fd_),
+      at_level3_(UsesLevel3(guest->options->level, kvm_fd_)),
+      level3_(system_, &memory_, &processor_, &hypercalls_, &counters_) {
+  LoadSegments(guest_.kernel_fd, guest_.unikernel, base_, HostProtection);
+  AddMemory(vm_fd_, 0, 0, base_, guest_.memory);
+  AddMemory(vm_fd_, 1, kSystemBase, system_, kSystemSize);
+  CpuidTable cpuid;
+  FillCpuid(&cpuid);
+  Control(processor_.fd(), kSetCpuid, &cpuid, "KVM_SET_CPUID2");
+  if (at_level3_) {
+    level3_.SetUp(guest_);
+  } else {
+    SetUpLevel0(guest_.unikernel.entry, guest_.memory, system_, &processor_);
+  }
+  WriteBootInfo();
+  WatchRequests(epoll_fd_);
+}
+
+void Machine::WriteBootInfo() {
+  const solo5::Manifest& manifest = guest_.unikernel.manifest;
+  const size_t manifest_size = solo5::ManifestSize(manifest.entry_count);
+  const int khz = Control(processor_.fd(), KVM_GET_TSC_KHZ, 0,
+                          "the host's TSC is unstable");
+  HvtBootInfo info = {};
+  info.mem_size = guest_.memory;
+  info.kernel_end = guest_.unikernel.kernel_end;
+  info.cpu_cycle_freq = static_cast<uint64_t>(khz) * 1000;
+  info.manifest = solo5::kHvtBootInfoAddress + sizeof(info);
+  info.cmdline = info.manifest + manifest_size;
+  std::memcpy(base_ + solo5::kHvtBootInfoAddress, &info, sizeof(info));
+  std::memcpy(base_ + info.manifest, &manifest, manifest_size);
+  std::memcpy(base_ + info.cmdline, guest_.command_line,
+              std::strlen(guest_.command_line) + 1);
+}
+
+void Machine::Confine() {
+  ::close(kvm_fd_);
+  Filter filter;
+  AddRules(guest_.devices, epoll_fd_, processor_.fd(), &filter);
+  filter.Install();
+}
+
+void Machine::Run() {
+  SetRequestFlag(&processor_.run().immediate_exit);
+  AcceptRequests(SIGUSR1, Request::kStats);
+  SetEndHook(
+      [](void* self, End end) { static_cast<Machine*>(self)->OnEnd(end); },
+      this);
+  hypercalls_.SetSleepHook(
+      [](void* self) {
+        return static_cast<Machine*>(self)->OnSleepDisturbed();
+      },
+      this);
+  Confine();
+  for (;;) {
+    if (processor_.Run() == Processor::Stop::kInterrupted) {
+      OnInterrupt();
+    } else {
+      OnExit();
+    }
+  }
+}
+
+void Machine::OnExit() {
+  ++counters_.exits;
+  if (processor_.run().exit_reason != KVM_EXIT_IO) OnUnhandledExit();
+  OnIo();
+  if (postponed_ != 0) {
+    const uint32_t requests = postponed_;
+    postponed_ = 0;
+    ServeRequests(requests);
+  }
+}
+
+void Machine::OnIo() {
+  if (at_level3_ && level3_.ServeExit()) return;
+  const kvm_run& run = processor_.run();
+  if (run.io.direction != KVM_EXIT_IO_OUT || run.io.count != 1) {
+    Violation("Invalid guest port access: port=0x%x", run.io.port);
+  }
+  uint32_t value = 0;
+  std::memcpy(&value,
+              reinterpret_cast<const uint8_t*>(&run) + run.io.data_offset,
+              sizeof(value));
+  hypercalls_.Serve(run.io.port, run.io.size, value);
+}
+
+// A signal came. KVM has completed the last exit, so the processor's state is
+// whole, unless it is just leaving the guest.
+void Machine::OnInterrupt() {
+  const uint32_t requests = TakeRequests();
+  if (at_level3_ && level3_.IsInStub()) {
+    postponed_ |= requests;
+  } else {
+    ServeRequests(requests);
+  }
+}
+
+// The counters can be told in the guest's sleep. All else wants the processor
+// between two instructions, so it has to wake up.
+bool Machine::OnSleepDisturbed() {
+  constexpr auto kAtOnce = static_cast<uint32_t>(Request::kStats);
+  const uint32_t requests = TakeRequests();
+  ServeRequests(requests & kAtOnce);
+  const uint32_t rest = requests & ~kAtOnce;
+  if (rest != 0) Ask(static_cast<Request>(rest));
+  return rest != 0;
+}
+
+void Machine::ServeRequests(uint32_t requests) {
+  if (Includes(requests, Request::kStats)) WriteCounters();
+}
+
+void Machine::WriteCounters() {
+  static char buffer[kMaxCountersLine];
+  Line line(buffer);
+  AddCounters(counters_, guest_.unikernel.manifest, &line);
+  const int fd = StatusFd() >= 0 ? StatusFd() : STDERR_FILENO;
+  [[maybe_unused]] const ssize_t ignored =
+      ::write(fd, line.text().data(), line.text().size());
+}
+
+void Machine::OnEnd(End) {
+  if (guest_.options->stats) WriteCounters();
+}
+
+void Machine::OnUnhandledExit() {
+  const kvm_run& run = processor_.run();
+  const unsigned long long rip = processor_.regs().rip;
+  switch (run.exit_reason) {
+    case KVM_EXIT_FAIL_ENTRY:
+      Violation("KVM: entry failure: hw_entry_failure_reason=0x%llx",
+                run.fail_entry.hardware_entry_failure_reason);
+    case KVM_EXIT_INTERNAL_ERROR:
+      Violation("KVM: internal error exit: suberror=0x%x, rip=0x%llx",
+                run.internal.suberror, rip);
+    default:
+      Violation("KVM: unhandled exit: exit_reason=0x%x, rip=0x%llx",
+                run.exit_reason, rip);
+  }
+}
+
+void Run(Guest* guest) { Machine(guest).Run(); }
+
+}  // namespace serai::tender::hvt
