@@ -74,6 +74,61 @@ TEST(OptionsTest, ReadsDevicesByNameAndByDescriptor) {
   EXPECT_EQ(options.device_options[7].number, 4096u);
 }
 
+TEST(OptionsTest, ReadsWhatSurroundsTheGuest) {
+  const Parsed parsed = Parse({"--status=@9", "--stats", "--cpl=0",
+                               "--net-ring=on", "--block-sync=full", "app"});
+  ASSERT_EQ(parsed.result, ParseResult::kRun) << parsed.error;
+  EXPECT_EQ(parsed.options.status_fd, 9);
+  EXPECT_TRUE(parsed.options.stats);
+  EXPECT_EQ(parsed.options.level, GuestLevel::kLevel0);
+  EXPECT_TRUE(parsed.options.net_ring);
+  EXPECT_EQ(parsed.options.block_sync, BlockSync::kFull);
+}
+
+TEST(OptionsTest, ReadsTheJailsWords) {
+  EXPECT_TRUE(Parse({"--jail", "app"}).options.jail.wanted);
+  const Parsed parsed =
+      Parse({"--jail=mount,pid,uid=65534,gid=4294967294", "app"});
+  ASSERT_EQ(parsed.result, ParseResult::kRun) << parsed.error;
+  const JailOptions& jail = parsed.options.jail;
+  EXPECT_TRUE(jail.wanted && jail.mount && jail.pid);
+  EXPECT_FALSE(jail.user || jail.net || jail.ipc || jail.uts);
+  EXPECT_EQ(jail.uid, 65534);
+  EXPECT_EQ(jail.gid, 4294967294);
+}
+
+TEST(OptionsTest, ReadsWhereGdbIsWaitedFor) {
+  EXPECT_TRUE(Parse({"--gdb", "app"}).options.gdb.wanted);
+  EXPECT_EQ(Parse({"--gdb", "app"}).options.gdb.port, 1234);
+  EXPECT_EQ(Parse({"--gdb", "--gdb-port=99", "app"}).options.gdb.port, 99);
+  EXPECT_EQ(Parse({"--gdb=tcp:80", "app"}).options.gdb.port, 80);
+  EXPECT_STREQ(Parse({"--gdb=unix:/s", "app"}).options.gdb.unix_path, "/s");
+}
+
+TEST(OptionsTest, ReadsPlacesInEitherForm) {
+  const Parsed parsed =
+      Parse({"--dumpcore=/cores", "--snapshot-to", "@7", "app"});
+  ASSERT_EQ(parsed.result, ParseResult::kRun) << parsed.error;
+  EXPECT_STREQ(parsed.options.dump_core.path, "/cores");
+  EXPECT_EQ(parsed.options.dump_core.fd, -1);
+  EXPECT_EQ(parsed.options.snapshot_to.fd, 7);
+  EXPECT_STREQ(parsed.options.kernel, "app");
+  for (const char* option :
+       {"--dumpcore=", "--snapshot-to=@x", "--restore-from=@"}) {
+    EXPECT_THAT(Parse({option, "app"}).error, HasSubstr("takes a directory"));
+  }
+  EXPECT_THAT(Parse({"--dumpcore"}).error, HasSubstr("takes a directory"));
+}
+
+TEST(OptionsTest, ASnapshotTakesNoKernel) {
+  const Parsed parsed = Parse({"--restore-from", "/snap"});
+  ASSERT_EQ(parsed.result, ParseResult::kRun) << parsed.error;
+  EXPECT_EQ(parsed.options.kernel, nullptr);
+  EXPECT_EQ(*parsed.options.arguments, nullptr);
+  EXPECT_THAT(Parse({"--restore-from=/snap", "app"}).error,
+              HasSubstr("no KERNEL: `app'"));
+}
+
 TEST(OptionsTest, LeavesWhatFollowsTheKernelToTheGuest) {
   const Parsed parsed = Parse({"--mem=64", "--", "app", "--mem=1", "--", "x"});
   ASSERT_EQ(parsed.result, ParseResult::kRun);
@@ -98,14 +153,40 @@ TEST(OptionsTest, RefusesMalformedMemory) {
 }
 
 TEST(OptionsTest, RefusesInvalidOptions) {
-  for (const char* option :
-       {"--unknown", "-", "--net", "--net:=tap0", "--net:service",
-        "--net:service=", "--net:service=@", "--net:service=@x",
-        "--net:service=@99999999999", "--net-mac:service=02:00:00:00:00",
-        "--net-mac:service=02-00-00-00-00-01",
-        "--net-mac:service=02:00:00:00:00:0g", "--net-mtu:service=67",
-        "--net-mtu:service=65536", "--block:data=:ro", "--kvm=/dev/kvm",
-        "--block-sector-size:data=65536"}) {
+  for (const char* option : {"--unknown",
+                             "-",
+                             "--net",
+                             "--net:=tap0",
+                             "--net:service",
+                             "--net:service=",
+                             "--net:service=@",
+                             "--net:service=@x",
+                             "--net:service=@99999999999",
+                             "--net-mac:service=02:00:00:00:00",
+                             "--net-mac:service=02-00-00-00-00-01",
+                             "--net-mac:service=02:00:00:00:00:0g",
+                             "--net-mtu:service=67",
+                             "--net-mtu:service=65536",
+                             "--block:data=:ro",
+                             "--kvm=/dev/kvm",
+                             "--block-sector-size:data=65536",
+                             "--status=9",
+                             "--status",
+                             "--cpl=1",
+                             "--cpl",
+                             "--net-ring",
+                             "--net-ring=yes",
+                             "--block-sync=",
+                             "--jail=",
+                             "--jail=mount,",
+                             "--jail=time",
+                             "--jail=uid=-1",
+                             "--jail=gid=4294967295",
+                             "--gdb=unix:",
+                             "--gdb=tcp:0",
+                             "--gdb=udp",
+                             "--gdb-port=65536",
+                             "--stats=on"}) {
     const Parsed parsed = Parse({option, "app"});
     EXPECT_EQ(parsed.result, ParseResult::kError) << option;
     EXPECT_EQ(parsed.error, std::string("Invalid option: `") + option + "'");
