@@ -37,12 +37,14 @@ void AddDevice(const oci::GuestDevice& device, int fd, TenderCommand& command) {
 }  // namespace
 
 absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
-                                                const Guest& guest) {
+                                                const Guest& guest,
+                                                int status_fd) {
   TenderCommand command;
   command.args.emplace_back("serai-tender");
   if (guest.memory_mib != 0) {
     command.args.push_back(absl::StrCat("--mem=", guest.memory_mib));
   }
+  command.args.push_back(absl::StrCat("--status=", Pass(status_fd, command)));
   if (guest.kvm.valid()) {
     command.args.push_back(
         absl::StrCat("--kvm=", Pass(guest.kvm.get(), command)));

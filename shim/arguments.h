@@ -23,9 +23,11 @@ struct TenderCommand {
   std::vector<int> fds;
 };
 
+// `status_fd` takes the lines that tell how the guest ended.
 // INVALID_ARGUMENT when the guest's arguments, escaped and joined by spaces,
 // are longer than the 8191 characters that a guest has room for.
 absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
-                                                const Guest& guest);
+                                                const Guest& guest,
+                                                int status_fd);
 
 }  // namespace serai::shim

@@ -104,8 +104,6 @@ absl::Status Task::Prepare() {
   ASSIGN_OR_RETURN(spec_, oci::ParseRuntimeSpec(config));
   // The child takes these over; ours are closed on return.
   ASSIGN_OR_RETURN(const Guest guest, OpenGuest(spec_, request_.bundle()));
-  ASSIGN_OR_RETURN(const TenderCommand command,
-                   MakeTenderCommand(spec_, guest));
   target_ = guest.target;
 
   Rollback rollback([](const std::string& what, const absl::Status& error) {
@@ -124,7 +122,7 @@ absl::Status Task::Prepare() {
     rollback.Add("log", [this] { return RemovePath(log_->path()); });
   }
   console_ = std::make_unique<Console>(host_.loop, log_.get());
-  RETURN_IF_ERROR(ForkTender(command, guest));
+  RETURN_IF_ERROR(ForkTender(guest));
   rollback.Add("tender", [this] { return EndChild().status(); });
   RETURN_IF_ERROR(WriteTaskRecord(request_.bundle(), record_));
   rollback.Commit();
@@ -146,8 +144,10 @@ absl::Status Task::RemoveCgroup() const {
   return host::RemoveMade(cgroup_->made());
 }
 
-absl::Status Task::ForkTender(const TenderCommand& command,
-                              const Guest& guest) {
+absl::Status Task::ForkTender(const Guest& guest) {
+  ASSIGN_OR_RETURN(const UniqueFd status, status_pipe_.Open());
+  ASSIGN_OR_RETURN(const TenderCommand command,
+                   MakeTenderCommand(spec_, guest, status.get()));
   ASSIGN_OR_RETURN(const Console::WriteEnds console, console_->Open());
   const Launch launch = {
       .program = host_.tender,
@@ -184,7 +184,7 @@ absl::Status Task::Start() {
   started_at_.reset();
   // It ends by itself. Whether it did already, or is killed here: 127 it is.
   ASSIGN_OR_RETURN([[maybe_unused]] const int wait_status, EndChild());
-  SetExit(kCannotExecute);
+  SetExit(kCannotExecute, Ending::kFailure);
   return status;
 }
 
@@ -206,7 +206,8 @@ absl::Status Task::Kill(int signal_number) {
     case task::TASK_CREATED: {
       if (IsHarmless(signal_number)) return absl::OkStatus();
       RETURN_IF_ERROR(EndChild().status());
-      SetExit(static_cast<uint32_t>(kSignalExitBase + signal_number));
+      SetExit(static_cast<uint32_t>(kSignalExitBase + signal_number),
+              Ending::kSignal);
       return absl::OkStatus();
     }
     case task::TASK_RUNNING:
@@ -226,16 +227,18 @@ void Task::Wait(OnExit on_exit) {
 
 void Task::Reaped(int wait_status) {
   oom_killed_ = OomKills() > oom_kills_before_;
+  status_pipe_.Finish();
   SetExit(static_cast<uint32_t>(WIFSIGNALED(wait_status)
                                     ? kSignalExitBase + WTERMSIG(wait_status)
-                                    : WEXITSTATUS(wait_status)));
+                                    : WEXITSTATUS(wait_status)),
+          EndingOf(wait_status, status_pipe_.last_line()));
 }
 
-void Task::SetExit(uint32_t status) {
+void Task::SetExit(uint32_t status, Ending ending) {
   console_->Finish();
   pidfd_.reset();
   waiting_tender_.reset();
-  exit_ = TaskExit{status, absl::Now()};
+  exit_ = TaskExit{status, ending, absl::Now()};
   // A callback may start a new wait.
   const std::vector<OnExit> waiting = std::exchange(waiting_, {});
   for (const OnExit& on_exit : waiting) on_exit(*exit_);

@@ -22,6 +22,7 @@
 #include "proto/task/task.pb.h"
 #include "shim/console.h"
 #include "shim/cri_log.h"
+#include "shim/ending.h"
 #include "shim/guest.h"
 #include "shim/launch.h"
 #include "shim/state_file.h"
@@ -38,6 +39,7 @@ struct TaskHost {
 // How a task ended.
 struct TaskExit {
   uint32_t status = 0;  // the exit code, or 128 + the signal's number
+  Ending ending = Ending::kKilled;
   absl::Time time;
 };
 
@@ -97,18 +99,18 @@ class Task {
 
  private:
   Task(const TaskHost& host, const task::CreateTaskRequest& request)
-      : host_(host), request_(request) {}
+      : host_(host), request_(request), status_pipe_(host.loop) {}
 
   absl::Status Prepare();
   absl::Status MakeCgroup();
   absl::Status RemoveCgroup() const;
-  absl::Status ForkTender(const TenderCommand& command, const Guest& guest);
+  absl::Status ForkTender(const Guest& guest);
   // SIGKILL for the child, and reaps it: its wait status.
   absl::StatusOr<int> EndChild();
   // The kernel's count of processes it killed in the cgroup for want of
   // memory; 0 when it is not known.
   uint64_t OomKills() const;
-  void SetExit(uint32_t status);
+  void SetExit(uint32_t status, Ending ending);
 
   const TaskHost& host_;
   const task::CreateTaskRequest request_;
@@ -117,6 +119,7 @@ class Task {
   std::optional<host::Cgroup> cgroup_;
   std::unique_ptr<CriLog> log_;       // null: no log was asked for
   std::unique_ptr<Console> console_;  // after log_: it writes there
+  StatusPipe status_pipe_;
   TaskRecord record_;
   std::optional<WaitingTender> waiting_tender_;  // before the start
   std::optional<host::Pidfd> pidfd_;             // until the end

@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "lib/solo5/unikernel.h"
 #include "shim/log.h"
@@ -64,6 +65,16 @@ bool IsTaskService(const std::string& service) {
 absl::Status UnknownMethod(const ttrpc::Call& call) {
   return absl::UnimplementedError(
       absl::StrCat("there is no method ", call.service, "/", call.method));
+}
+
+// A protobuf string is UTF-8, and what a guest made its tender say may not be.
+std::string Printable(std::string text) {
+  for (char& c : text) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c)) && c != '\n') {
+      c = '?';
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -261,12 +272,15 @@ absl::StatusOr<v1::InfoResponse> TaskService::Info(
   ASSIGN_OR_RETURN(const Task* const found, Find(request.id()));
   v1::InfoResponse response;
   response.set_oom_killed(found->oom_killed());
-  response.set_message(found->last_words());
+  response.set_message(Printable(found->last_words()));
   if (found->started_at()) {
     *response.mutable_started_at() = ToWire(*found->started_at());
   }
   response.set_log_lines_dropped(found->log_lines_dropped());
   response.set_target(solo5::TargetName(found->target()));
+  if (found->exit()) {
+    response.set_ending(std::string(EndingName(found->exit()->ending)));
+  }
   return response;
 }
 

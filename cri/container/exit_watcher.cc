@@ -12,8 +12,15 @@ namespace {
 // What the container world reports for an end that nobody saw.
 constexpr int kExitUnknown = 255;
 
-std::string ReasonOf(int exit_status, bool oom_killed) {
-  if (oom_killed) return "OOMKilled";
+// What people see beside the exit status. A guest's own failure is "Error", as
+// a process's is; what a process cannot do has a name of its own.
+std::string ReasonOf(int exit_status, const TaskEpilogue& epilogue) {
+  if (epilogue.oom_killed) return "OOMKilled";
+  if (epilogue.ending == "abort") return "GuestAborted";
+  if (epilogue.ending == "violation") return "GuestViolation";
+  if (epilogue.ending == "fault") return "GuestFault";
+  if (epilogue.ending == "seccomp") return "SeccompViolation";
+  if (epilogue.ending == "failure") return "TenderFailed";
   return exit_status == 0 ? "Completed" : "Error";
 }
 
@@ -106,7 +113,7 @@ void ExitWatcher::RecordExit(Container& container, Shim& shim,
   // Without the epilogue the end is still an end.
   const TaskEpilogue epilogue =
       shim.Epilogue(container.id).value_or(TaskEpilogue{});
-  const std::string reason = ReasonOf(exit.exit_status, epilogue.oom_killed);
+  const std::string reason = ReasonOf(exit.exit_status, epilogue);
   // Only then is it forgotten, so that who waits finds nothing of it left.
   const absl::Status deleted = shim.Delete(container.id).status();
   if (!deleted.ok() && !absl::IsNotFound(deleted)) {

@@ -174,7 +174,8 @@ absl::StatusOr<TaskEpilogue> Shim::Epilogue(const std::string& task) {
                    ttrpc::TypedCall<shim::v1::InfoResponse>(
                        *client_, ttrpc::kControlService, "Info",
                        For<shim::v1::InfoRequest>(task), Deadline()));
-  return TaskEpilogue{response.oom_killed(), response.message()};
+  return TaskEpilogue{response.oom_killed(), response.ending(),
+                      response.message()};
 }
 
 absl::Status Shim::Shutdown(const std::string& id) {

@@ -33,6 +33,7 @@ struct TaskInfo {
 // What the shim knows of an end beside its status.
 struct TaskEpilogue {
   bool oom_killed = false;
+  std::string ending;   // as serai.shim.v1.InfoResponse has it
   std::string message;  // the last of the tender's stderr
 };
 

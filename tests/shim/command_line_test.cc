@@ -47,6 +47,8 @@ class TenderCommandTest : public ::testing::Test {
  protected:
   TenderCommandTest() { spec_.args = {"/app", "--x", "a b"}; }
 
+  static constexpr int kStatusFd = 99;  // not used, only named
+
   static UniqueFd Open() { return *OpenFile("/dev/null", O_RDONLY); }
 
   oci::RuntimeSpec spec_;
@@ -69,34 +71,37 @@ TEST_F(TenderCommandTest, HandsEverythingOverByDescriptor) {
   guest_.devices.push_back(Open());
   guest_.devices.push_back(Open());
   ASSERT_OK_AND_ASSIGN(const TenderCommand command,
-                       MakeTenderCommand(spec_, guest_));
-  EXPECT_THAT(
-      command.args,
-      ElementsAre("serai-tender", "--mem=64", "--kvm=@3", "--net:service=@4",
-                  "--net-mac:service=" + net.mac, "--net-mtu:service=1450",
-                  "--block:storage=@5:ro", "--", "@6", "--x", "a\\ b"));
+                       MakeTenderCommand(spec_, guest_, kStatusFd));
+  EXPECT_THAT(command.args,
+              ElementsAre("serai-tender", "--mem=64", "--status=@3", "--kvm=@4",
+                          "--net:service=@5", "--net-mac:service=" + net.mac,
+                          "--net-mtu:service=1450", "--block:storage=@6:ro",
+                          "--", "@7", "--x", "a\\ b"));
   EXPECT_THAT(command.fds,
-              ElementsAre(guest_.kvm.get(), guest_.devices[0].get(),
+              ElementsAre(kStatusFd, guest_.kvm.get(), guest_.devices[0].get(),
                           guest_.devices[1].get(), guest_.kernel.get()));
 }
 
 TEST_F(TenderCommandTest, LeavesOutWhatIsNotSaid) {
   guest_.kernel = Open();
   ASSERT_OK_AND_ASSIGN(const TenderCommand command,
-                       MakeTenderCommand(spec_, guest_));
-  EXPECT_THAT(command.args,
-              ElementsAre("serai-tender", "--", "@3", "--x", "a\\ b"));
+                       MakeTenderCommand(spec_, guest_, kStatusFd));
+  EXPECT_THAT(command.args, ElementsAre("serai-tender", "--status=@3", "--",
+                                        "@4", "--x", "a\\ b"));
 }
 
 TEST_F(TenderCommandTest, ArgumentsMustFitInTheGuest) {
   guest_.kernel = Open();
   spec_.args = {"/app", std::string(4095, 'x'), std::string(4095, 'y')};
-  EXPECT_OK(MakeTenderCommand(spec_, guest_));  // 8191 with the space
+  EXPECT_OK(
+      MakeTenderCommand(spec_, guest_, kStatusFd));  // 8191 with the space
   spec_.args[2].push_back('y');
-  EXPECT_THAT(MakeTenderCommand(spec_, guest_), HasStatus(kInvalid, "8192"));
+  EXPECT_THAT(MakeTenderCommand(spec_, guest_, kStatusFd),
+              HasStatus(kInvalid, "8192"));
   // It is the escaped length that counts.
   spec_.args = {"/app", std::string(4096, ' ')};
-  EXPECT_THAT(MakeTenderCommand(spec_, guest_), HasStatus(kInvalid, "8192"));
+  EXPECT_THAT(MakeTenderCommand(spec_, guest_, kStatusFd),
+              HasStatus(kInvalid, "8192"));
 }
 
 }  // namespace

@@ -136,6 +136,29 @@ TEST_P(TaskTest, TheTenderHasOnlyItsOwnDescriptorsAndItsCgroup) {
   EXPECT_EQ(ReadFile(proc + "/oom_score_adj", 64).value_or(""), "0\n");
 }
 
+// Both kinds of guest tell what ended them; an spt guest's fault is the
+// kernel's word.
+TEST_P(TaskTest, SaysWhatEndedTheGuest) {
+  PodShim shim;
+  ASSERT_OK(shim.Create("a", shim.Spec("a", Guest("exit"), {"--status=9"})));
+  ASSERT_OK(shim.Start("a"));
+  EXPECT_EQ(shim.Wait("a").value_or(99), 9U);
+  EXPECT_EQ(shim.Info("a")->ending(), "exit");
+
+  ASSERT_OK(shim.Create("b", shim.Spec("b", Guest("crash"), {"--how=null"})));
+  ASSERT_OK(shim.Start("b"));
+  const uint32_t crashed = GetParam() == "spt" ? 128U + SIGSEGV : 255U;
+  EXPECT_EQ(shim.Wait("b").value_or(99), crashed);
+  EXPECT_EQ(shim.Info("b")->ending(), GetParam() == "spt" ? "fault" : "abort");
+
+  ASSERT_OK(shim.Create("c", shim.Spec("c", Guest("spin"))));
+  ASSERT_OK(shim.Start("c"));
+  ASSERT_TRUE(shim.WaitForLog("c", "spinning"));
+  ASSERT_OK(shim.Kill("c", SIGKILL));
+  EXPECT_EQ(shim.Wait("c").value_or(99), 128U + SIGKILL);
+  EXPECT_EQ(shim.Info("c")->ending(), "killed");
+}
+
 TEST_P(TaskTest, StatsAreTheCgroups) {
   PodShim shim;
   oci::RuntimeSpec spec = shim.Spec("a", Guest("spin"));
