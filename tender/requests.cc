@@ -60,11 +60,10 @@ void Ask(Request request) {
   [[maybe_unused]] const ssize_t ignored = ::write(event_fd, &one, sizeof(one));
 }
 
-bool HasRequests() { return pending != 0; }
-
 uint32_t TakeRequests() {
-  if (!HasRequests()) return 0;
-  // First the flag: a request that comes now is found below, or sets it anew.
+  // Even where nothing is pending: what an earlier call took may have left them
+  // set. First the flag: a request that comes now is found below, or sets it
+  // anew.
   if (uint8_t* const flag = run_flag; flag != nullptr) {
     *static_cast<volatile uint8_t*>(flag) = 0;
   }

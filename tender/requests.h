@@ -34,8 +34,6 @@ void Ask(Request request);
 
 // The requests since the last call, as a sum of Request's values.
 uint32_t TakeRequests();
-// Whether there is one, without taking it.
-bool HasRequests();
 
 inline bool Includes(uint32_t requests, Request request) {
   return (requests & static_cast<uint32_t>(request)) != 0;
