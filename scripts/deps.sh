@@ -21,7 +21,7 @@ packages=(
 
 for option in "$@"; do
   case "$option" in
-    --tests) packages+=(docker-registry iputils-ping) ;;
+    --tests) packages+=(docker-registry gdb iputils-ping) ;;
     --lint) packages+=(clang clang-format clang-tidy shellcheck) ;;
     *)
       echo "usage: $0 [--tests] [--lint]" >&2
