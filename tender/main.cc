@@ -96,6 +96,17 @@ void ForbidCoreDumps() {
   }
 }
 
+// An spt guest is a process, which has all this from elsewhere.
+void CheckTarget(const Options& options, const Unikernel& unikernel) {
+  if (unikernel.target == Target::kHvt) return;
+  const char* const option = options.dump_core.is_given() ? "--dumpcore"
+                             : options.gdb.wanted         ? "--gdb"
+                                                          : nullptr;
+  if (option == nullptr) return;
+  Fatal("%s is for hvt guests; for one of spt, run the tender under gdb",
+        option);
+}
+
 // Too large for the stack's taste, and there is one.
 Guest guest;
 
@@ -111,6 +122,7 @@ Guest guest;
   }
   guest.kernel_fd = OpenKernel(options);
   ReadKernel(options, guest.kernel_fd, &guest.unikernel);
+  CheckTarget(options, guest.unikernel);
   guest.memory = MemorySize(options, guest.unikernel);
   guest.options = &options;
   guest.devices = AttachDevices(options, &guest.unikernel.manifest);

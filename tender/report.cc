@@ -157,6 +157,19 @@ void EndWithStatus(int32_t status) {
   Finish(End::kExit, reported == 0 && status != 0 ? kAbortStatus : reported);
 }
 
+void EndWithSignal(int number) {
+  const int status = 128 + number;
+  char buffer[64];
+  WriteStatus(Line(buffer)
+                  .Text("{\"end\":\"signal\",\"status\":")
+                  .Signed(status)
+                  .Text(",\"signal\":")
+                  .Signed(number)
+                  .Text("}\n")
+                  .text());
+  Finish(End::kSignal, status);
+}
+
 void EndWithAbort(const Trap* trap, const uint64_t* registers) {
   char buffer[1024];
   Line line(buffer);

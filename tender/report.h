@@ -35,7 +35,7 @@ void WriteStatus(std::string_view line);
 [[gnu::format(printf, 1, 2)]] void Warn(const char* format, ...);
 
 // What ends a guest.
-enum class End { kExit, kAbort, kViolation, kFailure };
+enum class End { kExit, kAbort, kViolation, kFailure, kSignal };
 
 // `hook` runs once, at the end of whatever kind, after the message. It may not
 // allocate; when it fails itself, by Fatal(), it is not run again.
@@ -51,6 +51,9 @@ void SetEndHook(EndHook hook, void* context);
 // The guest ended itself with `status`. The process reports the low 8 bits; a
 // status other than 0 never becomes 0 by that.
 [[noreturn]] void EndWithStatus(int32_t status);
+
+// The tender was asked to end by the signal `number`: exit status 128 plus it.
+[[noreturn]] void EndWithSignal(int number);
 
 // What a guest tells of the exception that made it give up.
 struct Trap {

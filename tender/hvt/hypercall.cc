@@ -236,7 +236,9 @@ void Hypercalls::Halt(uint64_t address) {
   if (halt.exit_status != kAbort) EndWithStatus(halt.exit_status);
   Trap trap;
   const bool told = halt.cookie != 0 && memory_->Load(halt.cookie, &trap);
-  EndWithAbort(told ? &trap : nullptr, nullptr);
+  const Trap* const reason = told ? &trap : nullptr;
+  if (abort_hook_ != nullptr) abort_hook_(abort_context_, reason);
+  EndWithAbort(reason, nullptr);
 }
 
 }  // namespace serai::tender::hvt

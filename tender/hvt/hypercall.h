@@ -12,6 +12,7 @@
 #include "tender/counters.h"
 #include "tender/devices.h"
 #include "tender/hvt/memory.h"
+#include "tender/report.h"
 
 namespace serai::tender::hvt {
 
@@ -21,6 +22,10 @@ class Hypercalls {
   static constexpr uint64_t kRequestEvent = ~uint64_t{0};
   // Called when that comes while the guest sleeps: whether it is to wake up.
   using SleepHook = bool (*)(void* context);
+
+  // Called when the guest gives up, with what it tells of the reason, or null.
+  // It does not return.
+  using AbortHook = void (*)(void* context, const Trap* trap);
 
   // Borrows all. `epoll_fd` is CreateEventPoll()'s.
   Hypercalls(const GuestMemory* memory, const DeviceTable* devices,
@@ -33,6 +38,11 @@ class Hypercalls {
   void SetSleepHook(SleepHook hook, void* context) {
     sleep_hook_ = hook;
     sleep_context_ = context;
+  }
+
+  void SetAbortHook(AbortHook hook, void* context) {
+    abort_hook_ = hook;
+    abort_context_ = context;
   }
 
   // Serves an `out` of `size` bytes to `port`. Does not return from halt, nor
@@ -65,6 +75,8 @@ class Hypercalls {
   Counters* counters_;
   SleepHook sleep_hook_ = nullptr;
   void* sleep_context_ = nullptr;
+  AbortHook abort_hook_ = nullptr;
+  void* abort_context_ = nullptr;
 };
 
 }  // namespace serai::tender::hvt

@@ -40,6 +40,7 @@ class Processor {
   kvm_run& run() { return *run_; }
   const kvm_run& run() const { return *run_; }
   kvm_regs& regs() { return run_->s.regs.regs; }
+  const kvm_regs& regs() const { return run_->s.regs.regs; }
   // Valid after FetchSystemRegisters() only.
   kvm_sregs& sregs() { return run_->s.regs.sregs; }
 

@@ -43,6 +43,7 @@ void Level3::OnTrap(uint8_t vector) {
           static_cast<unsigned long long>(frame.rip));
   }
   processor_->FetchSystemRegisters();
+  SetUserSegments(&processor_->sregs());
   kvm_regs& regs = processor_->regs();
   regs.rip = frame.rip;
   regs.rsp = frame.rsp;
@@ -53,7 +54,6 @@ void Level3::OnTrap(uint8_t vector) {
   // its right here than on a bare processor.
   const bool refused = vector == kGeneralProtection && (frame.error & 2) == 0;
   if (!refused || !DoRefusedInstruction()) Deliver(exception);
-  SetUserSegments(&processor_->sregs());
   processor_->ChangeRegisters();
   processor_->ChangeSystemRegisters();
 }
@@ -62,6 +62,8 @@ void Level3::Deliver(const Exception& exception) {
   kvm_regs& regs = processor_->regs();
   const uint64_t rip = regs.rip;
   ++counters_->exceptions;
+  fault_ = {exception, regs};
+  faulted_ = true;
   if (emulator_.Deliver(exception, &regs)) return;
   Violation(
       "KVM: guest exception %u (error 0x%llx, cr2 0x%llx) without a "
@@ -78,6 +80,7 @@ bool Level3::DoRefusedInstruction() {
   switch (emulator_.Step(&regs, &processor_->sregs(), &io)) {
     case Outcome::kDone:
       ++counters_->emulated;
+      NoteReturn();
       return true;
     case Outcome::kOut:
       hypercalls_->Serve(io.port, io.size, io.value);
@@ -92,6 +95,11 @@ bool Level3::DoRefusedInstruction() {
   return false;
 }
 
+// A handler's own stack is below what it goes back to.
+void Level3::NoteReturn() {
+  if (faulted_ && processor_->regs().rsp == fault_.regs.rsp) faulted_ = false;
+}
+
 // A guest that writes or executes what its own file forbids is beyond rescue,
 // and its handlers would run on the same data.
 void Level3::CheckPageFault(const Exception& exception) {
@@ -101,6 +109,8 @@ void Level3::CheckPageFault(const Exception& exception) {
       address >= memory_size_) {
     return;
   }
+  fault_ = {exception, processor_->regs()};
+  faulted_ = true;
   const bool write = (exception.error & 2) != 0;
   const bool fetch = (exception.error & 16) != 0;
   Violation("KVM: host/guest translation fault: rip=0x%llx, %s of 0x%llx",

@@ -39,11 +39,21 @@ class Level3 {
 
   Emulator& emulator() { return emulator_; }
 
+  // An exception of the guest's, with its registers when it came.
+  struct Fault {
+    Exception exception;
+    kvm_regs regs;
+  };
+  // The last one from whose handler the guest has not returned; null where
+  // there is none.
+  const Fault* fault() const { return faulted_ ? &fault_ : nullptr; }
+
  private:
   void OnTrap(uint8_t vector);
   bool DoRefusedInstruction();
   void Deliver(const Exception& exception);
   void CheckPageFault(const Exception& exception);
+  void NoteReturn();
 
   uint8_t* system_;
   Emulator emulator_;
@@ -51,6 +61,8 @@ class Level3 {
   Processor* processor_;
   Hypercalls* hypercalls_;
   Counters* counters_;
+  Fault fault_;
+  bool faulted_ = false;
 };
 
 }  // namespace serai::tender::hvt

@@ -11,6 +11,7 @@
 
 #include "tender/filter.h"
 #include "tender/hvt/cpu.h"
+#include "tender/hvt/decode.h"
 #include "tender/hvt/layout.h"
 #include "tender/hvt/level0.h"
 #include "tender/hvt/rules.h"
@@ -95,6 +96,7 @@ Machine::Machine(Guest* guest)
   }
   WriteBootInfo();
   WatchRequests(epoll_fd_);
+  if (guest_.options->dump_core.is_given()) core_dump_.emplace(guest_, base_);
 }
 
 void Machine::WriteBootInfo() {
@@ -118,18 +120,25 @@ void Machine::Confine() {
   ::close(kvm_fd_);
   Filter filter;
   AddRules(guest_.devices, epoll_fd_, processor_.fd(), &filter);
+  if (core_dump_) core_dump_->AddRules(processor_.fd(), &filter);
   filter.Install();
 }
 
 void Machine::Run() {
   SetRequestFlag(&processor_.run().immediate_exit);
   AcceptRequests(SIGUSR1, Request::kStats);
+  if (core_dump_) AcceptRequests(SIGQUIT, Request::kDumpCore);
   SetEndHook(
       [](void* self, End end) { static_cast<Machine*>(self)->OnEnd(end); },
       this);
   hypercalls_.SetSleepHook(
       [](void* self) {
         return static_cast<Machine*>(self)->OnSleepDisturbed();
+      },
+      this);
+  hypercalls_.SetAbortHook(
+      [](void* self, const Trap* trap) {
+        static_cast<Machine*>(self)->OnAbort(trap);
       },
       this);
   Confine();
@@ -190,6 +199,10 @@ bool Machine::OnSleepDisturbed() {
 
 void Machine::ServeRequests(uint32_t requests) {
   if (Includes(requests, Request::kStats)) WriteCounters();
+  if (Includes(requests, Request::kDumpCore)) {
+    core_dump_->Write({processor_.regs(), SIGQUIT}, &processor_);
+    EndWithSignal(SIGQUIT);
+  }
 }
 
 void Machine::WriteCounters() {
@@ -201,8 +214,40 @@ void Machine::WriteCounters() {
       ::write(fd, line.text().data(), line.text().size());
 }
 
-void Machine::OnEnd(End) {
+void Machine::OnAbort(const Trap* trap) {
+  // Where the exception is known that made it give up, that's where it crashed;
+  // all that came since was its handler's work.
+  Crash crash = {processor_.regs(), SIGABRT};
+  const Level3::Fault* const fault = level3_.fault();
+  const bool known =
+      fault != nullptr && (trap == nullptr || trap->rip == fault->regs.rip);
+  if (known) {
+    crash = {fault->regs, SignalOf(fault->exception.vector)};
+  } else if (trap != nullptr) {
+    crash.regs.rip = trap->rip;
+    crash.regs.rsp = trap->rsp;
+    crash.regs.rflags = trap->rflags;
+    crash.signal = SIGSEGV;
+  }
+  abort_ = crash;
+  uint64_t registers[16];
+  for (uint8_t i = 0; i < 16; ++i) registers[i] = crash.regs.*RegisterAt(i);
+  EndWithAbort(trap, known ? registers : nullptr);
+}
+
+// Where and how the guest went wrong that now ends.
+Crash Machine::FindCrash() const {
+  if (abort_) return *abort_;
+  const kvm_regs& regs = processor_.regs();
+  const Level3::Fault* const fault = level3_.fault();
+  const bool faulted = fault != nullptr && fault->regs.rip == regs.rip;
+  return {regs, faulted ? SignalOf(fault->exception.vector) : SIGSEGV};
+}
+
+void Machine::OnEnd(End end) {
   if (guest_.options->stats) WriteCounters();
+  const bool crashed = end == End::kAbort || end == End::kViolation;
+  if (crashed && core_dump_) core_dump_->Write(FindCrash(), &processor_);
 }
 
 void Machine::OnUnhandledExit() {

@@ -4,8 +4,11 @@
 // The hvt target: a virtual machine of KVM's with one processor, no devices and
 // no interrupts.
 
+#include <optional>
+
 #include "tender/counters.h"
 #include "tender/guest.h"
+#include "tender/hvt/core_dump.h"
 #include "tender/hvt/hypercall.h"
 #include "tender/hvt/kvm.h"
 #include "tender/hvt/level3.h"
@@ -32,6 +35,8 @@ class Machine {
   bool OnSleepDisturbed();
   void ServeRequests(uint32_t requests);
   void WriteCounters();
+  [[noreturn]] void OnAbort(const Trap* trap);
+  Crash FindCrash() const;
   void OnEnd(End end);
 
   Guest& guest_;
@@ -46,6 +51,8 @@ class Machine {
   Processor processor_;
   bool at_level3_;
   Level3 level3_;
+  std::optional<CoreDump> core_dump_;
+  std::optional<Crash> abort_;
   // Requests that came when the registers were not the guest's.
   uint32_t postponed_ = 0;
 };

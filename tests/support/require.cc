@@ -21,6 +21,11 @@ std::optional<std::string> CannotOpen(const char* path) {
   return absl::StrCat(path, ": ", std::strerror(errno));
 }
 
+std::optional<std::string> CannotRun(const char* path) {
+  if (::access(path, X_OK) == 0) return std::nullopt;
+  return absl::StrCat(path, ": ", std::strerror(errno));
+}
+
 std::optional<std::string> NotRoot() {
   if (::geteuid() == 0) return std::nullopt;
   return "this is not root";
@@ -30,6 +35,7 @@ std::optional<std::string> NotRoot() {
 
 std::optional<std::string> Lacks(absl::string_view need) {
   if (need == "root") return NotRoot();
+  if (need == "gdb") return CannotRun("/usr/bin/gdb");
   if (need == "kvm") return CannotOpen("/dev/kvm");
   if (need == "net") {
     if (auto reason = NotRoot(); reason) return reason;

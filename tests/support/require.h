@@ -15,7 +15,7 @@ namespace serai::testing {
 
 // Why `need` is not met here; nullopt when it is.
 // root: effective uid 0. kvm: /dev/kvm opens. net: root, /dev/net/tun opens and
-// the CNI plugins are installed.
+// the CNI plugins are installed. gdb: it is installed.
 std::optional<std::string> Lacks(absl::string_view need);
 
 // Whether SERAI_REQUIRE names `need`.

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tender/hvt/core_dump.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "tender/line.h"
+#include "tender/report.h"
+
+namespace serai::tender::hvt {
+namespace {
+
+using solo5::kPageSize;
+
+constexpr int kCreate = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+constexpr mode_t kMode = 0600;
+
+// Names are numbered from the second on that one process number leaves, which
+// the first process of every PID namespace has.
+constexpr int kMaxNames = 100;
+
+// Of pages looked up at once.
+constexpr uint64_t kBatch = 512;
+
+alignas(kPageSize) char name_page[kPageSize];
+alignas(kPageSize) uint8_t header[kCoreHeaderSize];
+std::array<uint64_t, kBatch> pagemap;
+
+int OpenDirectory(const Place& place) {
+  const int fd = place.fd >= 0
+                     ? place.fd
+                     : ::open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  struct stat status = {};
+  if (fd < 0 || ::fstat(fd, &status) != 0) {
+    Fatal("--dumpcore: %s: %s", place.path, std::strerror(errno));
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    Fatal("--dumpcore: %s: %s", place.path, std::strerror(ENOTDIR));
+  }
+  return fd;
+}
+
+bool IsZero(const uint8_t* page) {
+  uint64_t sum = 0;
+  for (size_t i = 0; i < kPageSize; i += sizeof(sum)) {
+    uint64_t word = 0;
+    std::memcpy(&word, page + i, sizeof(word));
+    sum |= word;
+  }
+  return sum == 0;
+}
+
+// Of a page's entry: it is in memory, or swapped out.
+constexpr uint64_t kTouched = uint64_t{1} << 63 | uint64_t{1} << 62;
+constexpr bool IsTouched(uint64_t entry) { return (entry & kTouched) != 0; }
+
+// The number that the next file to be opened gets: the lowest that is free.
+int NextDescriptor(int any) {
+  const int fd = ::dup(any);
+  if (fd < 0) Fatal("dup: %s", std::strerror(errno));
+  ::close(fd);
+  return fd;
+}
+
+}  // namespace
+
+CoreDump::CoreDump(const Guest& guest, const uint8_t* base)
+    : guest_(guest),
+      base_(base),
+      directory_(OpenDirectory(guest.options->dump_core)),
+      // Tells which pages were ever touched. Where it does not open, all are
+      // looked at.
+      pagemap_(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)),
+      pid_(::getpid()) {
+  ChooseName();
+  // A limit on the size of files is an error like a full disk.
+  ::signal(SIGXFSZ, SIG_IGN);
+}
+
+void CoreDump::ChooseName() {
+  // Solo5 has a program of its own for this, whose files have the other's name.
+  constexpr std::string_view kSuffix = "-debug";
+  std::string_view program = ProgramName();
+  if (program.ends_with(kSuffix)) program.remove_suffix(kSuffix.size());
+  for (int i = 0; i < kMaxNames; ++i) {
+    Line line({name_page, NAME_MAX});
+    line.Text("core.").Text(program).Text(".").Signed(pid_);
+    if (i > 0) line.Text(".").Signed(i);
+    name_page[line.text().size()] = '\0';
+    struct stat status = {};
+    if (::fstatat(directory_, name_page, &status, AT_SYMLINK_NOFOLLOW) == 0) {
+      continue;
+    }
+    if (::mprotect(name_page, sizeof(name_page), PROT_READ) != 0) {
+      Fatal("mprotect: %s", std::strerror(errno));
+    }
+    name_ = name_page;
+    return;
+  }
+  Fatal("--dumpcore: %s: there are too many core files",
+        guest_.options->dump_core.path);
+}
+
+void CoreDump::AddRules(int vcpu_fd, Filter* filter) {
+  core_ = NextDescriptor(directory_);
+  const auto name = reinterpret_cast<uintptr_t>(name_);
+  filter->Allow(SYS_openat, {EqualsFd(0, directory_), Equals(1, name),
+                             Equals(2, kCreate), Equals(3, kMode)});
+  filter->Allow(SYS_unlinkat,
+                {EqualsFd(0, directory_), Equals(1, name), Equals(2, 0)});
+  filter->Allow(SYS_pwrite64, {EqualsFd(0, core_)});
+  filter->Allow(SYS_ftruncate, {EqualsFd(0, core_)});
+  if (pagemap_ >= 0) filter->Allow(SYS_pread64, {EqualsFd(0, pagemap_)});
+  filter->Allow(SYS_ioctl, {EqualsFd(0, vcpu_fd), Equals(1, KVM_GET_FPU)});
+}
+
+void CoreDump::Write(const Crash& crash, Processor* processor) {
+  const int fd = ::openat(directory_, name_, kCreate, kMode);
+  if (fd != core_) {
+    Warn("could not create %s: %s", name_, std::strerror(errno));
+    return;
+  }
+  CoreState state;
+  state.regs = crash.regs;
+  state.signal = crash.signal;
+  processor->FetchSystemRegisters();
+  state.sregs = processor->sregs();
+  [[maybe_unused]] const int ignored =
+      ::ioctl(processor->fd(), KVM_GET_FPU, &state.fpu);
+  state.pid = pid_;
+  state.program = guest_.options->kernel == nullptr
+                      ? std::string_view()
+                      : std::string_view(guest_.options->kernel);
+  state.arguments = guest_.command_line;
+  std::array<CoreRange, kMaxCoreRanges> storage;
+  const std::span<CoreRange> ranges =
+      DivideMemory(guest_.unikernel.LoadedSegments(), guest_.memory,
+                   guest_.options->executable_heap, &storage);
+  BuildCoreHeader(state, ranges, header);
+  bool written = WriteAt(header, sizeof(header), 0);
+  for (const CoreRange& range : ranges) written = written && WriteRange(range);
+  // What follows the last page written is a hole as well.
+  const auto size = static_cast<off_t>(CoreOffset(guest_.memory));
+  written = written && ::ftruncate(core_, size) == 0;
+  if (written) {
+    Warn("the guest's state is in %s", name_);
+    return;
+  }
+  Warn("could not write %s: %s", name_, std::strerror(errno));
+  ::unlinkat(directory_, name_, 0);
+}
+
+bool CoreDump::WriteRange(const CoreRange& range) {
+  if (range.flags == 0) return true;
+  const bool restored = guest_.options->restore_from.is_given();
+  const uint64_t mapped_end = restored ? range.end : range.mapped_end;
+  for (uint64_t at = range.start; at < range.end;) {
+    const uint64_t end = std::min(at + kBatch * kPageSize, range.end);
+    if (!WriteBatch(at, end, mapped_end)) return false;
+    at = end;
+  }
+  return true;
+}
+
+// Runs of pages that hold something are written, the others left out.
+bool CoreDump::WriteBatch(uint64_t start, uint64_t end, uint64_t mapped_end) {
+  FindTouched(start, end);
+  uint64_t run = start;
+  for (uint64_t at = start; at < end; at += kPageSize) {
+    const bool looked_at =
+        at < mapped_end || IsTouched(pagemap[(at - start) / kPageSize]);
+    if (looked_at && !IsZero(base_ + at)) continue;
+    if (!WriteAt(base_ + run, at - run, CoreOffset(run))) return false;
+    run = at + kPageSize;
+  }
+  return WriteAt(base_ + run, end - run, CoreOffset(run));
+}
+
+void CoreDump::FindTouched(uint64_t start, uint64_t end) {
+  const uint64_t pages = (end - start) / kPageSize;
+  const uint64_t size = pages * sizeof(pagemap[0]);
+  const uint64_t offset = (reinterpret_cast<uintptr_t>(base_) + start) /
+                          kPageSize * sizeof(pagemap[0]);
+  if (pagemap_ < 0 ||
+      ::pread(pagemap_, pagemap.data(), size, static_cast<off_t>(offset)) !=
+          static_cast<ssize_t>(size)) {
+    pagemap.fill(kTouched);
+  }
+}
+
+bool CoreDump::WriteAt(const uint8_t* from, uint64_t size, uint64_t offset) {
+  while (size > 0) {
+    const ssize_t n = ::pwrite(core_, from, size, static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    from += n;
+    offset += static_cast<uint64_t>(n);
+    size -= static_cast<uint64_t>(n);
+  }
+  return true;
+}
+
+}  // namespace serai::tender::hvt
