@@ -36,6 +36,7 @@ class Cursor {
 
 struct Prefixes {
   bool operand16 = false;
+  bool repeat = false;
   bool foreign = false;  // one that changes the meaning in ways we do not do
   uint8_t rex = 0;
 
@@ -51,8 +52,9 @@ Prefixes ReadPrefixes(Cursor* cursor) {
     const uint8_t byte = cursor->Peek();
     if (byte == 0x66) {
       prefixes.operand16 = true;
-    } else if (byte == 0x67 || byte == 0xf0 || byte == 0xf2 || byte == 0xf3 ||
-               byte == 0x64 || byte == 0x65) {
+    } else if (byte == 0xf2 || byte == 0xf3) {
+      prefixes.repeat = true;
+    } else if (byte == 0x67 || byte == 0xf0 || byte == 0x64 || byte == 0x65) {
       prefixes.foreign = true;
     } else if (byte != 0x26 && byte != 0x2e && byte != 0x36 && byte != 0x3e) {
       break;  // the four segment overrides that mean nothing are skipped
@@ -105,9 +107,10 @@ void ReadOperand(const Prefixes& prefixes, const kvm_regs& regs, Cursor* cursor,
 // the register form's encodings.
 void DecodeGroup7(const Prefixes& prefixes, const kvm_regs& regs,
                   Cursor* cursor, Instruction* out) {
-  if (cursor->Peek() == 0xf9) {
+  const uint8_t next = cursor->Peek();
+  if (next == 0xf8 || next == 0xf9) {
     cursor->Next();
-    out->op = Op::kReadTscp;
+    out->op = next == 0xf8 ? Op::kSwapGs : Op::kReadTscp;
     return;
   }
   ReadOperand(prefixes, regs, cursor, out);
@@ -164,9 +167,18 @@ void DecodePort(uint8_t opcode, const Prefixes& prefixes, const kvm_regs& regs,
 
 void DecodeOneByte(uint8_t opcode, const Prefixes& prefixes,
                    const kvm_regs& regs, Cursor* cursor, Instruction* out) {
+  // Only moving strings is repeated.
+  if (prefixes.repeat && (opcode & 0xfc) != 0x6c) return;
   switch (opcode) {
     case 0x0f:
       DecodeTwoByte(prefixes, regs, cursor, out);
+      break;
+    case 0x6c:
+    case 0x6d:
+    case 0x6e:
+    case 0x6f:
+      out->op = Op::kStringPort;
+      out->port = static_cast<uint16_t>(regs.rdx);
       break;
     case 0x8e:
       ReadOperand(prefixes, regs, cursor, out);

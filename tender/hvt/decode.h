@@ -26,6 +26,7 @@ enum class Op {
   kInterruptReturn,
   kIn,
   kOut,
+  kStringPort,  // ins, outs, repeated or not; `port` alone is told
   kHalt,
   kInterruptFlag,  // cli, sti
   kReadControl,    // `reg` is the control register's number
@@ -33,6 +34,7 @@ enum class Op {
   kReadTsc,
   kReadTscp,
   kCpuid,
+  kSwapGs,
 };
 
 struct Instruction {
@@ -43,7 +45,7 @@ struct Instruction {
   uint8_t rm = 0;          // its r/m field, where that is a register
   bool in_memory = false;  // else the operand is at `address`
   uint64_t address = 0;
-  uint16_t port = 0;  // kIn, kOut
+  uint16_t port = 0;  // kIn, kOut, kStringPort
 };
 
 // The general register with the number that instructions use for it (0..15).

@@ -2,6 +2,7 @@
 #include "tender/hvt/emulate.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tender/hvt/cpu.h"
 #include "tender/hvt/decode.h"
@@ -14,6 +15,7 @@ using Outcome = Emulator::Outcome;
 
 constexpr uint32_t kFsBase = 0xc0000100;
 constexpr uint32_t kGsBase = 0xc0000101;
+constexpr uint32_t kOtherGsBase = 0xc0000102;
 
 // Where the guest's own half of the address space ends. Registers that the
 // processor loads must be canonical.
@@ -30,6 +32,10 @@ constexpr uint64_t kOwnFlags = 0x240dd5;
 constexpr uint64_t kClearedFlags = 0x14300;
 
 constexpr uint64_t kPresentBit = uint64_t{1} << 47;
+// The sixth byte of a descriptor: a task state that is present and not busy,
+// whoever may use it. That it becomes busy is not written down.
+constexpr uint64_t kAvailableTask = 0x89;
+constexpr uint64_t kPrivilege = 0x60;
 
 uint64_t FromLevel3(uint64_t flags) {
   return (flags & kOwnFlags) | kIoAtLevel3 | kAlwaysSet;
@@ -71,9 +77,12 @@ Outcome Emulator::Execute(const Instruction& instruction, kvm_regs* regs,
     case Op::kOut:
       *io = {instruction.port, instruction.size,
              static_cast<uint32_t>(regs->rax)};
-      return instruction.op == Op::kOut ? Outcome::kOut : Outcome::kIn;
+      return instruction.op == Op::kOut ? Outcome::kOut : Outcome::kPort;
+    case Op::kStringPort:
+      io->port = instruction.port;
+      return Outcome::kPort;
     case Op::kReadMsr:
-      return ReadMsr(regs, *sregs);
+      return ReadMsr(regs, sregs);
     case Op::kWriteMsr:
       return WriteMsr(*regs, sregs);
     case Op::kLoadGdt:
@@ -99,6 +108,9 @@ Outcome Emulator::Execute(const Instruction& instruction, kvm_regs* regs,
     case Op::kCpuid:
       GuestCpuid(regs);
       return Outcome::kDone;
+    case Op::kSwapGs:
+      std::swap(sregs->gs.base, other_gs_base_);
+      return Outcome::kDone;
     case Op::kHalt:
       return Outcome::kHalt;
     case Op::kInterruptFlag:
@@ -110,24 +122,31 @@ Outcome Emulator::Execute(const Instruction& instruction, kvm_regs* regs,
   return Outcome::kRefuse;
 }
 
-Outcome Emulator::ReadMsr(kvm_regs* regs, const kvm_sregs& sregs) const {
-  const auto number = static_cast<uint32_t>(regs->rcx);
-  if (number != kFsBase && number != kGsBase) return Outcome::kRefuse;
-  SetPair(regs, number == kFsBase ? sregs.fs.base : sregs.gs.base);
+__u64* Emulator::Msr(uint32_t number, kvm_sregs* sregs) {
+  switch (number) {
+    case kFsBase:
+      return &sregs->fs.base;
+    case kGsBase:
+      return &sregs->gs.base;
+    case kOtherGsBase:
+      return &other_gs_base_;
+    default:
+      return nullptr;
+  }
+}
+
+Outcome Emulator::ReadMsr(kvm_regs* regs, kvm_sregs* sregs) {
+  const __u64* const from = Msr(static_cast<uint32_t>(regs->rcx), sregs);
+  if (from == nullptr) return Outcome::kRefuse;
+  SetPair(regs, *from);
   return Outcome::kDone;
 }
 
-Outcome Emulator::WriteMsr(const kvm_regs& regs, kvm_sregs* sregs) const {
-  const auto number = static_cast<uint32_t>(regs.rcx);
+Outcome Emulator::WriteMsr(const kvm_regs& regs, kvm_sregs* sregs) {
+  __u64* const to = Msr(static_cast<uint32_t>(regs.rcx), sregs);
   const uint64_t value = Pair(regs);
-  if (value >= kAddressLimit) return Outcome::kRefuse;
-  if (number == kFsBase) {
-    sregs->fs.base = value;
-  } else if (number == kGsBase) {
-    sregs->gs.base = value;
-  } else {
-    return Outcome::kRefuse;
-  }
+  if (to == nullptr || value >= kAddressLimit) return Outcome::kRefuse;
+  *to = value;
   return Outcome::kDone;
 }
 
@@ -145,8 +164,11 @@ Outcome Emulator::LoadTask(const Instruction& instruction,
   }
   uint64_t descriptor[2];
   const uint64_t offset = selector & ~7u;
-  if (offset + sizeof(descriptor) > uint64_t{gdt_.limit} + 1 ||
-      !memory_->Load(gdt_.base + offset, &descriptor)) {
+  const bool is_global = (selector & 4) == 0;
+  if (offset == 0 || !is_global ||
+      offset + sizeof(descriptor) > uint64_t{gdt_.limit} + 1 ||
+      !memory_->Load(gdt_.base + offset, &descriptor) ||
+      (descriptor[0] >> 40 & 0xff & ~kPrivilege) != kAvailableTask) {
     return Outcome::kRefuse;
   }
   task_base_ = (descriptor[0] >> 16 & 0xffffff) |
@@ -208,6 +230,20 @@ Outcome Emulator::ReadControl(const Instruction& instruction, kvm_regs* regs,
     default:  // CR3 is the tender's affair
       return Outcome::kRefuse;
   }
+}
+
+Emulator::Tables Emulator::tables() const {
+  return {gdt_.base,  idt_.base,  task_base_,    task_limit_,
+          gdt_.limit, idt_.limit, other_gs_base_};
+}
+
+void Emulator::SetTables(const Tables& tables) {
+  gdt_ = {tables.gdt_limit, tables.gdt_base};
+  idt_ = {tables.idt_limit, tables.idt_base};
+  task_base_ = tables.task_base;
+  task_limit_ = tables.task_limit;
+  other_gs_base_ =
+      tables.other_gs_base < kAddressLimit ? tables.other_gs_base : 0;
 }
 
 bool Emulator::FindStack(uint8_t index, uint64_t* stack) const {

@@ -36,7 +36,7 @@ class Emulator {
   enum class Outcome {
     kDone,    // the instruction is done and RIP is behind it
     kOut,     // it is `out`; RIP is behind it, port, size and value are in Io
-    kIn,      // it is `in`
+    kPort,    // it uses the port in Io in another way: `in`, `ins`, `outs`
     kHalt,    // it is `hlt`
     kRefuse,  // not ours to do: the guest gets the exception
   };
@@ -53,6 +53,20 @@ class Emulator {
   // has none or its tables are broken; the processor would then have reset.
   bool Deliver(const Exception& exception, kvm_regs* regs) const;
 
+  // What the guest has loaded so far, all of it from its own memory.
+  struct Tables {
+    uint64_t gdt_base = 0;
+    uint64_t idt_base = 0;
+    uint64_t task_base = 0;
+    uint32_t task_limit = 0;
+    uint16_t gdt_limit = 0;
+    uint16_t idt_limit = 0;
+    // What swapgs exchanges the base of GS with.
+    uint64_t other_gs_base = 0;
+  };
+  Tables tables() const;
+  void SetTables(const Tables& tables);
+
  private:
   struct Table {
     uint16_t limit;
@@ -61,8 +75,10 @@ class Emulator {
 
   Outcome Execute(const struct Instruction& instruction, kvm_regs* regs,
                   kvm_sregs* sregs, Io* io);
-  Outcome ReadMsr(kvm_regs* regs, const kvm_sregs& sregs) const;
-  Outcome WriteMsr(const kvm_regs& regs, kvm_sregs* sregs) const;
+  // The register that rdmsr and wrmsr mean; null where it is not the guest's.
+  __u64* Msr(uint32_t number, kvm_sregs* sregs);
+  Outcome ReadMsr(kvm_regs* regs, kvm_sregs* sregs);
+  Outcome WriteMsr(const kvm_regs& regs, kvm_sregs* sregs);
   Outcome LoadTable(uint64_t address, Table* table) const;
   Outcome LoadTask(const struct Instruction& instruction, const kvm_regs& regs);
   Outcome LoadSegment(const struct Instruction& instruction,
@@ -78,6 +94,7 @@ class Emulator {
   Table idt_ = {};
   uint64_t task_base_ = 0;
   uint32_t task_limit_ = 0;
+  __u64 other_gs_base_ = 0;
 };
 
 }  // namespace serai::tender::hvt

@@ -85,7 +85,7 @@ bool Level3::DoRefusedInstruction() {
     case Outcome::kOut:
       hypercalls_->Serve(io.port, io.size, io.value);
       return true;
-    case Outcome::kIn:
+    case Outcome::kPort:
       Violation("Invalid guest port access: port=0x%x", io.port);
     case Outcome::kHalt:
       Violation("KVM: the guest halted its processor: rip=0x%llx", regs.rip);

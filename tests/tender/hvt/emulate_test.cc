@@ -156,7 +156,7 @@ TEST_F(EmulatorTest, HandsPortsToItsCaller) {
   EXPECT_EQ(io_.size, 4);
   EXPECT_EQ(io_.value, 0x200000u);
   EXPECT_EQ(regs_.rip, kCode + 1);
-  EXPECT_EQ(Step({0xed}), Outcome::kIn);
+  EXPECT_EQ(Step({0xed}), Outcome::kPort);
   EXPECT_EQ(Step({0xf4}), Outcome::kHalt);
 }
 
