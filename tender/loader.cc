@@ -69,11 +69,11 @@ void LoadSegment(int fd, const Segment& segment, uint8_t* base,
     Read(fd, segment.file_offset + (done - segment.address), base + done,
          file_end - done);
   }
-  // Of what is mapped the protection is set already.
+  // Of what is mapped the protection is set already. All else has what the heap
+  // has, which may be executable.
   const uint64_t rest = PageDown(done);
   const uint64_t end = segment.PageEnd();
-  if (protection != (PROT_READ | PROT_WRITE) && rest < end &&
-      ::mprotect(base + rest, end - rest, protection) != 0) {
+  if (rest < end && ::mprotect(base + rest, end - rest, protection) != 0) {
     Fatal("protecting guest memory: %s", std::strerror(errno));
   }
 }
