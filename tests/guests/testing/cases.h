@@ -74,8 +74,8 @@ constexpr GuestCase Dies(std::string_view guest, std::string_view arguments,
 constexpr GuestCase IsStopped(std::string_view guest, std::string_view target,
                               std::string_view arguments,
                               std::string_view output) {
-  return {guest,    target, arguments,       kStopped,
-          "signal", output, AtLevel0::kSame, true};
+  return {guest, target, arguments,       kStopped,
+          {},    output, AtLevel0::kSame, true};
 }
 
 // For what depends on the level.

@@ -69,7 +69,7 @@ TEST(DecodeTest, RefusesWhatItDoesNotKnow) {
            {0x0f, 0x01, 0x00},        // sgdt
            {0x0f, 0x00, 0xc0},        // sldt
            {0x0f, 0x09},              // wbinvd
-           {0xf3, 0x6f},              // rep outs
+           {0xf3, 0x0f, 0x30},        // rep wrmsr
            {0x64, 0x0f, 0x01, 0x10},  // lgdt %fs:(%rax)
            {0x67, 0xef}}) {
     EXPECT_EQ(DecodeBytes(code).op, Op::kUnknown);
