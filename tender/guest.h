@@ -11,12 +11,18 @@
 
 namespace serai::tender {
 
+namespace hvt {
+struct Snapshot;
+}  // namespace hvt
+
 struct Guest {
   int kernel_fd = -1;
   solo5::Unikernel unikernel;
   DeviceTable devices;
   uint64_t memory = 0;               // bytes
   const Options* options = nullptr;  // as given; never null
+  // What this guest goes on with (hvt); null where it starts.
+  const hvt::Snapshot* snapshot = nullptr;
   char command_line[solo5::kMaxCommandLine];
 };
 

@@ -15,6 +15,7 @@
 #include "tender/devices.h"
 #include "tender/guest.h"
 #include "tender/hvt/machine.h"
+#include "tender/hvt/snapshot_reader.h"
 #include "tender/options.h"
 #include "tender/report.h"
 #include "tender/signals.h"
@@ -99,6 +100,11 @@ void ForbidCoreDumps() {
 // An spt guest is a process, which has all this from elsewhere.
 void CheckTarget(const Options& options, const Unikernel& unikernel) {
   if (unikernel.target == Target::kHvt) return;
+  if (options.snapshot_to.is_given()) {
+    Fatal(
+        "--snapshot-to is for hvt guests; an spt guest is a process of the "
+        "host's, whose state is the kernel's");
+  }
   const char* const option = options.dump_core.is_given() ? "--dumpcore"
                              : options.gdb.wanted         ? "--gdb"
                                                           : nullptr;
@@ -107,15 +113,16 @@ void CheckTarget(const Options& options, const Unikernel& unikernel) {
         option);
 }
 
-// Too large for the stack's taste, and there is one.
+// Too large for the stack's taste, and there is one of each.
 Guest guest;
+hvt::Snapshot snapshot;
 
-[[noreturn]] void Main(int argc, char** argv) {
-  if (argc > 0) SetProgramName(argv[0]);
-  ForbidCoreDumps();
-  Options options;
-  Parse(argc, argv, &options);
-  SetStatusFd(options.status_fd);
+void ReadGuest(const Options& options) {
+  guest.options = &options;
+  if (options.restore_from.is_given()) {
+    hvt::ReadSnapshot(options, &snapshot, &guest);
+    return;
+  }
   if (!JoinArguments(options.arguments, guest.command_line)) {
     Fatal("Guest command line too long (max=%zu characters)",
           solo5::kMaxCommandLine - 1);
@@ -124,8 +131,19 @@ Guest guest;
   ReadKernel(options, guest.kernel_fd, &guest.unikernel);
   CheckTarget(options, guest.unikernel);
   guest.memory = MemorySize(options, guest.unikernel);
-  guest.options = &options;
+}
+
+[[noreturn]] void Main(int argc, char** argv) {
+  if (argc > 0) SetProgramName(argv[0]);
+  ForbidCoreDumps();
+  Options options;
+  Parse(argc, argv, &options);
+  SetStatusFd(options.status_fd);
+  ReadGuest(options);
   guest.devices = AttachDevices(options, &guest.unikernel.manifest);
+  if (guest.snapshot != nullptr) {
+    hvt::MatchDevices(snapshot, options, &guest.unikernel.manifest);
+  }
   InstallSignalHandlers();
   if (guest.unikernel.target == Target::kHvt) hvt::Run(&guest);
   spt::Run(guest);

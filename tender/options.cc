@@ -25,6 +25,7 @@ bool ParseMemory(string_view value, Options* options) {
     return false;
   }
   options->memory = mebibytes << 20;
+  options->memory_given = true;
   return true;
 }
 

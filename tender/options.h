@@ -57,6 +57,7 @@ struct Options {
   static constexpr size_t kMaxDeviceOptions = 3 * solo5::kMaxDevices;
 
   uint64_t memory = uint64_t{512} << 20;  // bytes
+  bool memory_given = false;
   bool executable_heap = false;
   int kvm_fd = -1;     // -1: open /dev/kvm
   int status_fd = -1;  // -1: nobody listens

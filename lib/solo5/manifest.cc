@@ -4,8 +4,10 @@
 
 #include "lib/solo5/internal.h"
 
-namespace serai::solo5::internal {
+namespace serai::solo5 {
 namespace {
+
+using internal::Fail;
 
 bool IsNameCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
@@ -38,6 +40,8 @@ bool CheckName(const Manifest& manifest, size_t index, Error* error) {
   return true;
 }
 
+}  // namespace
+
 bool CheckManifest(const Manifest& manifest, Error* error) {
   const ManifestEntry& first = manifest.entries[0];
   if (first.type != DeviceType::kReservedFirst || first.name[0] != '\0') {
@@ -54,7 +58,7 @@ bool CheckManifest(const Manifest& manifest, Error* error) {
   return true;
 }
 
-}  // namespace
+namespace internal {
 
 bool ReadManifest(int fd, const Note& note, Manifest* manifest, Error* error) {
   constexpr size_t kPadding =
@@ -92,4 +96,5 @@ bool ReadManifest(int fd, const Note& note, Manifest* manifest, Error* error) {
   return CheckManifest(*manifest, error);
 }
 
-}  // namespace serai::solo5::internal
+}  // namespace internal
+}  // namespace serai::solo5

@@ -83,6 +83,10 @@ struct Unikernel {
 // that can run on this machine; *unikernel is then unspecified.
 [[nodiscard]] bool ReadUnikernel(int fd, Unikernel* unikernel, Error* error);
 
+// Whether a manifest of at most kMaxManifestEntries entries, none of them
+// attached, is what Unikernel::manifest says; else *error says why not.
+[[nodiscard]] bool CheckManifest(const Manifest& manifest, Error* error);
+
 // "hvt", "spt", …; "unknown" for a number that names no target.
 const char* TargetName(Target target);
 // "NET_BASIC", "BLOCK_BASIC"; "unknown" for any other.

@@ -15,6 +15,8 @@
 #include "tender/hvt/layout.h"
 #include "tender/hvt/level0.h"
 #include "tender/hvt/rules.h"
+#include "tender/hvt/snapshot_processor.h"
+#include "tender/hvt/snapshot_reader.h"
 #include "tender/loader.h"
 #include "tender/report.h"
 #include "tender/requests.h"
@@ -50,8 +52,19 @@ uint8_t* MapZeroed(uint64_t size) {
   return static_cast<uint8_t*>(mapped);
 }
 
+uint8_t* MapMemory(const Guest& guest) {
+  if (guest.snapshot != nullptr) {
+    return MapSnapshot(*guest.snapshot, guest.unikernel, HostProtection);
+  }
+  uint8_t* const base = MapZeroed(guest.memory);
+  LoadSegments(guest.kernel_fd, guest.unikernel, base, HostProtection);
+  return base;
+}
+
 // Level 3 wants the registers with every exit.
-bool UsesLevel3(GuestLevel level, int kvm_fd) {
+bool UsesLevel3(const Guest& guest, int kvm_fd) {
+  if (guest.snapshot != nullptr) return guest.snapshot->state.level == 3;
+  const GuestLevel level = guest.options->level;
   if (level != GuestLevel::kAuto) return level == GuestLevel::kLevel3;
   constexpr int kNeeded = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
   const int had = Control(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS,
@@ -73,7 +86,7 @@ void WatchRequests(int epoll_fd) {
 
 Machine::Machine(Guest* guest)
     : guest_(*guest),
-      base_(MapZeroed(guest->memory)),
+      base_(MapMemory(*guest)),
       system_(MapZeroed(kSystemSize)),
       memory_(base_, guest->memory, guest->unikernel.LoadedSegments()),
       epoll_fd_(CreateEventPoll(guest->devices)),
@@ -81,9 +94,8 @@ Machine::Machine(Guest* guest)
       kvm_fd_(OpenKvm(guest->options->kvm_fd)),
       vm_fd_(Control(kvm_fd_, KVM_CREATE_VM, 0, "KVM_CREATE_VM")),
       processor_(kvm_fd_, vm_fd_),
-      at_level3_(UsesLevel3(guest->options->level, kvm_fd_)),
+      at_level3_(UsesLevel3(*guest, kvm_fd_)),
       level3_(system_, &memory_, &processor_, &hypercalls_, &counters_) {
-  LoadSegments(guest_.kernel_fd, guest_.unikernel, base_, HostProtection);
   AddMemory(vm_fd_, 0, 0, base_, guest_.memory);
   AddMemory(vm_fd_, 1, kSystemBase, system_, kSystemSize);
   CpuidTable cpuid;
@@ -94,9 +106,27 @@ Machine::Machine(Guest* guest)
   } else {
     SetUpLevel0(guest_.unikernel.entry, guest_.memory, system_, &processor_);
   }
-  WriteBootInfo();
+  if (guest_.snapshot != nullptr) {
+    GoOn(*guest_.snapshot, cpuid);
+  } else {
+    WriteBootInfo();
+  }
   WatchRequests(epoll_fd_);
+  if (guest_.options->snapshot_to.is_given()) {
+    snapshots_.emplace(guest_, base_, &processor_,
+                       at_level3_ ? &level3_.emulator() : nullptr, cpuid);
+  }
   if (guest_.options->dump_core.is_given()) core_dump_.emplace(guest_, base_);
+}
+
+// Replaces the state at entry by that of the snapshot. What the guest was told
+// at its start is in its memory.
+void Machine::GoOn(const Snapshot& snapshot, const CpuidTable& cpuid) {
+  CheckFeatures(snapshot.state, cpuid);
+  RestoreProcessor(snapshot.state, &processor_);
+  if (at_level3_) {
+    level3_.emulator().SetTables(snapshot.state.processor.tables);
+  }
 }
 
 void Machine::WriteBootInfo() {
@@ -121,12 +151,14 @@ void Machine::Confine() {
   Filter filter;
   AddRules(guest_.devices, epoll_fd_, processor_.fd(), &filter);
   if (core_dump_) core_dump_->AddRules(processor_.fd(), &filter);
+  if (snapshots_) snapshots_->AddRules(&filter);
   filter.Install();
 }
 
 void Machine::Run() {
   SetRequestFlag(&processor_.run().immediate_exit);
   AcceptRequests(SIGUSR1, Request::kStats);
+  if (snapshots_) AcceptRequests(SIGUSR2, Request::kSnapshot);
   if (core_dump_) AcceptRequests(SIGQUIT, Request::kDumpCore);
   SetEndHook(
       [](void* self, End end) { static_cast<Machine*>(self)->OnEnd(end); },
@@ -156,9 +188,10 @@ void Machine::OnExit() {
   if (processor_.run().exit_reason != KVM_EXIT_IO) OnUnhandledExit();
   OnIo();
   if (postponed_ != 0) {
-    const uint32_t requests = postponed_;
+    // Not now: KVM completes this exit when it is entered again, which a
+    // request makes it do without going on.
+    Ask(static_cast<Request>(postponed_));
     postponed_ = 0;
-    ServeRequests(requests);
   }
 }
 
@@ -199,6 +232,7 @@ bool Machine::OnSleepDisturbed() {
 
 void Machine::ServeRequests(uint32_t requests) {
   if (Includes(requests, Request::kStats)) WriteCounters();
+  if (Includes(requests, Request::kSnapshot)) snapshots_->Take();
   if (Includes(requests, Request::kDumpCore)) {
     core_dump_->Write({processor_.regs(), SIGQUIT}, &processor_);
     EndWithSignal(SIGQUIT);

@@ -13,6 +13,7 @@
 #include "tender/hvt/kvm.h"
 #include "tender/hvt/level3.h"
 #include "tender/hvt/memory.h"
+#include "tender/hvt/snapshot.h"
 
 namespace serai::tender::hvt {
 
@@ -27,6 +28,7 @@ class Machine {
 
  private:
   void WriteBootInfo();
+  void GoOn(const Snapshot& snapshot, const CpuidTable& cpuid);
   void Confine();
   void OnExit();
   void OnIo();
@@ -52,6 +54,7 @@ class Machine {
   bool at_level3_;
   Level3 level3_;
   std::optional<CoreDump> core_dump_;
+  std::optional<Snapshots> snapshots_;
   std::optional<Crash> abort_;
   // Requests that came when the registers were not the guest's.
   uint32_t postponed_ = 0;

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tender/hvt/snapshot_writer.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+
+#include "tender/hvt/snapshot_processor.h"
+#include "tender/hvt/snapshot_reader.h"
+#include "tender/report.h"
+
+namespace serai::tender::hvt {
+namespace {
+
+constexpr int kCreateFlags =
+    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+// A guest's memory may hold its secrets.
+constexpr mode_t kMode = 0600;
+
+Argument IsName(int index, const char* name) {
+  return Equals(index, reinterpret_cast<uintptr_t>(name));
+}
+
+bool WriteAt(int fd, const void* data, size_t size, uint64_t offset) {
+  const auto* from = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t n = ::pwrite(fd, from, size, static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    from += n;
+    offset += static_cast<uint64_t>(n);
+    size -= static_cast<size_t>(n);
+  }
+  return true;
+}
+
+uint32_t NumberOfPresent(int directory) {
+  static SnapshotState state;
+  solo5::Error ignored;
+  return ReadMachine(directory, &state, &ignored) ? state.memory_number : 1;
+}
+
+}  // namespace
+
+SnapshotWriter::SnapshotWriter(const Place& place, const MemoryWriter* memory)
+    : memory_(memory), directory_(OpenDirectory(place, "--snapshot-to")) {
+  if (::flock(directory_, LOCK_EX | LOCK_NB) != 0) {
+    Fatal("--snapshot-to: %s: %s", place.path,
+          errno == EWOULDBLOCK ? "another guest's snapshots go there"
+                               : std::strerror(errno));
+  }
+  memory_number_ = NumberOfPresent(directory_);
+  if (::getrandom(id_.data(), sizeof(id_), 0) != sizeof(id_)) {
+    Fatal("getrandom: %s", std::strerror(errno));
+  }
+  // A limit to the size of files is an error like any other.
+  ::signal(SIGXFSZ, SIG_IGN);
+}
+
+void SnapshotWriter::AddRules(int vcpu_fd, Filter* filter) {
+  file_ = ::fcntl(directory_, F_DUPFD_CLOEXEC, 0);
+  if (file_ < 0) Fatal("--snapshot-to: %s", std::strerror(errno));
+  ::close(file_);
+  for (const unsigned long request : SaveRequests()) {
+    filter->Allow(SYS_ioctl, {EqualsFd(0, vcpu_fd), Equals(1, request)});
+  }
+  memory_->AddRules(filter);
+  for (const char* name : {kMemoryName0, kMemoryName1, kNewMachineName}) {
+    filter->Allow(SYS_openat, {EqualsFd(0, directory_), IsName(1, name),
+                               Equals(2, kCreateFlags), Equals(3, kMode)});
+    filter->Allow(SYS_unlinkat,
+                  {EqualsFd(0, directory_), IsName(1, name), Equals(2, 0)});
+  }
+  filter->Allow(SYS_renameat,
+                {EqualsFd(0, directory_), IsName(1, kNewMachineName),
+                 EqualsFd(2, directory_), IsName(3, kMachineName)});
+  filter->Allow(SYS_pwrite64, {EqualsFd(0, file_)});
+  filter->Allow(SYS_fsync, {EqualsFd(0, file_)});
+  filter->Allow(SYS_close, {EqualsFd(0, file_)});
+  filter->Allow(SYS_fsync, {EqualsFd(0, directory_)});
+}
+
+void SnapshotWriter::Remove(const char* name) const {
+  const int saved = errno;
+  ::unlinkat(directory_, name, 0);
+  errno = saved;
+}
+
+// Opens a new file as file_.
+bool SnapshotWriter::Create(const char* name) const {
+  Remove(name);  // what a tender left that was killed
+  const int fd = ::openat(directory_, name, kCreateFlags, kMode);
+  if (fd == file_) return true;
+  // The filter lets nothing be done with another.
+  if (fd >= 0) errno = EBADFD;
+  return false;
+}
+
+bool SnapshotWriter::Close(bool sync) const {
+  const bool synced = !sync || ::fsync(file_) == 0;
+  const int saved = errno;
+  ::close(file_);
+  errno = saved;
+  return synced;
+}
+
+int64_t SnapshotWriter::WriteMemory(SnapshotState* state,
+                                    const char** failed) const {
+  *failed = "creating the memory file";
+  if (!Create(MemoryName(state->memory_number))) return -1;
+  static MemoryTrailer trailer;
+  trailer.magic = kSnapshotMagic;
+  trailer.id = state->id;
+  ExtentList extents;
+  *failed = "writing the memory file";
+  const int64_t bytes = memory_->Write(file_, &extents);
+  const bool written =
+      bytes >= 0 && WriteAt(file_, &trailer, sizeof(trailer), state->memory);
+  if (!Close(written) || !written) return -1;
+  state->extent_count = static_cast<uint32_t>(extents.ranges().size());
+  std::memcpy(state->extents, extents.ranges().data(),
+              extents.ranges().size_bytes());
+  return bytes + static_cast<int64_t>(sizeof(trailer));
+}
+
+bool SnapshotWriter::WriteMachine(const SnapshotState& state,
+                                  const char** failed) const {
+  *failed = "creating the machine file";
+  if (!Create(kNewMachineName)) return false;
+  *failed = "writing the machine file";
+  const bool written = WriteAt(file_, &state, sizeof(state), 0);
+  if (!Close(written) || !written) return false;
+  *failed = "renaming the machine file";
+  return ::renameat(directory_, kNewMachineName, directory_, kMachineName) == 0;
+}
+
+int64_t SnapshotWriter::Write(SnapshotState* state, const char** failed) {
+  const uint32_t number = 1 - memory_number_;
+  ++id_[1];
+  state->magic = kSnapshotMagic;
+  state->version = kSnapshotVersion;
+  state->size = sizeof(*state);
+  state->id = id_;
+  state->memory_number = number;
+  const int64_t bytes = WriteMemory(state, failed);
+  if (bytes < 0) {
+    Remove(MemoryName(number));
+    return -1;
+  }
+  state->checksum = Checksum(*state);
+  if (!WriteMachine(*state, failed)) {
+    Remove(kNewMachineName);
+    Remove(MemoryName(number));
+    return -1;
+  }
+  // From here on the new one is the one. Guests of the old one keep its file.
+  // Its name goes when the new one is sure to be found after a power failure.
+  const uint32_t old = memory_number_;
+  memory_number_ = number;
+  if (::fsync(directory_) == 0) Remove(MemoryName(old));
+  return bytes + static_cast<int64_t>(sizeof(*state));
+}
+
+}  // namespace serai::tender::hvt
