@@ -19,6 +19,7 @@ constexpr OptionSpec kOptions[] = {
     {"pause-ms", "milliseconds between two, 50 unless given"},
     {"busy", "do not sleep between two, compute"},
     {"fault", "take an exception with every line (hvt)"},
+    {"no-vectors", "keep away from vector registers"},
     {"heap-kib", "KiB of memory to fill, 64 unless given"},
 };
 
@@ -174,6 +175,7 @@ int Main() {
       options.Number("pause-ms", 50, 3'600'000) * kMillisecond;
   const bool busy = options.Flag("busy");
   const bool fault = options.Flag("fault") && SetTrapHandler(SkipUndefined);
+  const bool vectors = !options.Flag("no-vectors");
   heap = Heap();
   const uint64_t wanted = options.Number("heap-kib", 64, 4 << 20) * 1024;
   if (wanted < heap.size()) heap = heap.first(wanted);
@@ -182,11 +184,11 @@ int Main() {
     in_data = number + 1;
     in_bss = 2 * number;
     FillHeap(number);
-    LoadVectors(Expected(number));
+    if (vectors) LoadVectors(Expected(number));
     Print("count: ", number);
     Pause(pause, busy, number);
     if (fault) asm volatile("ud2");
-    CheckVectors(number);
+    if (vectors) CheckVectors(number);
     CheckHeap(number);
     CheckVariables(number);
   }
