@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tender/filter.h"
 
-#include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -19,93 +19,122 @@
 namespace serai::tender {
 namespace {
 
-constexpr uint32_t kArchOffset = offsetof(seccomp_data, arch);
-constexpr uint32_t kNumberOffset = offsetof(seccomp_data, nr);
+using policy::Fragment;
+using policy::Group;
+using policy::Program;
+using policy::Situation;
+using policy::Slot;
 
-constexpr uint32_t LowOffset(int index) {
-  return static_cast<uint32_t>(offsetof(seccomp_data, args)) +
-         static_cast<uint32_t>(index) * 8;
+bool IsFor(Situation situation, const Device& device) {
+  const bool block = device.kind == Device::Kind::kBlock;
+  switch (situation) {
+    case Situation::kNetDevice:
+      return device.kind == Device::Kind::kNet;
+    case Situation::kBlockDevice:
+      return block;
+    case Situation::kWritableBlockDevice:
+      return block && !device.read_only;
+    case Situation::kReadOnlyBlockDevice:
+      return block && device.read_only;
+    default:
+      return false;
+  }
 }
-constexpr uint32_t HighOffset(int index) { return LowOffset(index) + 4; }
 
-constexpr size_t kTestSize[] = {4, 5};  // by Argument::Test
+bool IsDevices(Situation situation) {
+  return situation >= Situation::kNetDevice &&
+         situation <= Situation::kReadOnlyBlockDevice;
+}
 
-constexpr size_t TestSize(const Argument& argument) {
-  return kTestSize[static_cast<size_t>(argument.test)];
+void SetDevice(const Device& device, Bindings* bindings) {
+  bindings->Set(Slot::kDeviceFd, device.fd);
+  if (device.kind != Device::Kind::kBlock) return;
+  bindings->Set(Slot::kBlockSize, uint64_t{device.block_size});
+  bindings->Set(Slot::kLastBlock, device.capacity - device.block_size);
+  bindings->Set(Slot::kLastByte, device.capacity - 1);
+}
+
+template <typename T>
+std::span<const T> Part(std::span<const T> whole, size_t begin, size_t end) {
+  return whole.subspan(begin, end - begin);
 }
 
 }  // namespace
 
-Filter::Filter() {
-  // A program of another architecture's system calls has other numbers.
-  Add(BPF_LD | BPF_W | BPF_ABS, kArchOffset, 0, 0);
-  Add(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
-  Add(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
+Bindings& Bindings::Set(Slot slot, uint64_t number) {
+  numbers_[static_cast<size_t>(slot)] = number;
+  is_set_.set(static_cast<size_t>(slot));
+  return *this;
 }
 
-void Filter::Allow(long number, std::initializer_list<Argument> arguments) {
-  AddRule(number, arguments, SECCOMP_RET_ALLOW);
+Bindings& Bindings::Have(Situation situation) {
+  arisen_.set(static_cast<size_t>(situation));
+  return *this;
 }
 
-void Filter::Refuse(long number, int error,
-                    std::initializer_list<Argument> arguments) {
-  AddRule(number, arguments, SECCOMP_RET_ERRNO | static_cast<uint32_t>(error));
-}
-
-void Filter::Add(uint16_t code, uint32_t k, uint8_t if_true, uint8_t if_false) {
-  if (size_ == kMaxProgram) Fatal("seccomp: too many rules");
-  program_[size_++] = {code, if_true, if_false, k};
-}
-
-// `left` is how many instructions of the rule follow the test: where it fails,
-// they are jumped over.
-void Filter::AddTest(const Argument& argument, size_t left) {
-  const auto low = static_cast<uint32_t>(argument.value);
-  const auto high = static_cast<uint32_t>(argument.value >> 32);
-  const auto skip = static_cast<uint8_t>(left);
-  if (argument.test == Argument::Test::kEquals) {
-    Add(BPF_LD | BPF_W | BPF_ABS, HighOffset(argument.index), 0, 0);
-    Add(BPF_JMP | BPF_JEQ | BPF_K, high, 0, static_cast<uint8_t>(skip + 2));
-    Add(BPF_LD | BPF_W | BPF_ABS, LowOffset(argument.index), 0, 0);
-    Add(BPF_JMP | BPF_JEQ | BPF_K, low, 0, skip);
-  } else {
-    Add(BPF_LD | BPF_W | BPF_ABS, HighOffset(argument.index), 0, 0);
-    Add(BPF_JMP | BPF_JGT | BPF_K, high, static_cast<uint8_t>(skip + 3), 0);
-    Add(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 2);
-    Add(BPF_LD | BPF_W | BPF_ABS, LowOffset(argument.index), 0, 0);
-    Add(BPF_JMP | BPF_JGT | BPF_K, low, skip, 0);
+Filter::Filter(const Program& program, const Bindings& bindings)
+    : bindings_(bindings) {
+  Append(program.head);
+  const size_t first_jump = size_ - program.groups.size();
+  const sock_filter end = {BPF_RET | BPF_K, 0, 0, program.otherwise};
+  for (size_t i = 0; i < program.groups.size(); ++i) {
+    const Group& group = program.groups[i];
+    const size_t jump = first_jump + i;
+    code_[jump].k = static_cast<uint32_t>(size_ - jump - 1);
+    Append(Part(program.code, group.code_begin, group.code_end));
+    for (const Fragment& fragment :
+         Part(program.fragments, group.fragment_begin, group.fragment_end)) {
+      AddForEach(program, fragment);
+    }
+    Append({&end, 1});
   }
 }
 
-void Filter::AddRule(long number, std::initializer_list<Argument> arguments,
-                     uint32_t verdict) {
-  size_t left = 1;  // the verdict
-  for (const Argument& argument : arguments) left += TestSize(argument);
-  Add(BPF_LD | BPF_W | BPF_ABS, kNumberOffset, 0, 0);
-  Add(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0,
-      static_cast<uint8_t>(left));
-  for (const Argument& argument : arguments) {
-    left -= TestSize(argument);
-    AddTest(argument, left);
+// As often as the fragment is wanted.
+void Filter::AddForEach(const Program& program, const Fragment& fragment) {
+  if (!IsDevices(fragment.situation)) {
+    if (fragment.situation == Situation::kAlways ||
+        bindings_.arisen_.test(static_cast<size_t>(fragment.situation))) {
+      AddFragment(program, fragment);
+    }
+    return;
   }
-  Add(BPF_RET | BPF_K, verdict, 0, 0);
+  if (bindings_.devices_ == nullptr) return;
+  for (const Device& device : *bindings_.devices_) {
+    if (!IsFor(fragment.situation, device)) continue;
+    SetDevice(device, &bindings_);
+    AddFragment(program, fragment);
+  }
 }
 
-std::span<const sock_filter> Filter::Program() {
-  if (!ended_) Add(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS, 0, 0);
-  ended_ = true;
-  return {program_.data(), size_};
+void Filter::AddFragment(const Program& program, const Fragment& fragment) {
+  const size_t start = size_;
+  Append(Part(program.code, fragment.code_begin, fragment.code_end));
+  for (const policy::Patch& patch :
+       Part(program.patches, fragment.patch_begin, fragment.patch_end)) {
+    const auto slot = static_cast<size_t>(patch.slot);
+    if (!bindings_.is_set_.test(slot)) Fatal("bug: policy slot %zu", slot);
+    const uint64_t number = bindings_.numbers_[slot];
+    code_[start + (patch.at - fragment.code_begin)].k =
+        static_cast<uint32_t>(patch.high ? number >> 32 : number);
+  }
 }
 
-void Filter::Install() {
-  const std::span<const sock_filter> program = Program();
+void Filter::Append(std::span<const sock_filter> code) {
+  if (code.size() > code_.size() - size_) Fatal("seccomp: too many rules");
+  std::copy(code.begin(), code.end(), code_.data() + size_);
+  size_ += code.size();
+}
+
+void Filter::Install() const {
   sock_fprog description = {};
-  description.len = static_cast<unsigned short>(program.size());
-  description.filter = program_.data();
+  description.len = static_cast<unsigned short>(size_);
+  description.filter = const_cast<sock_filter*>(code_.data());
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     Fatal("prctl(PR_SET_NO_NEW_PRIVS): %s", std::strerror(errno));
   }
-  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &description) != 0) {
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
+                &description) != 0) {
     Fatal("seccomp: %s", std::strerror(errno));
   }
 }

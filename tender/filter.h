@@ -1,70 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Builds a seccomp filter: a list of rules, each a system call with what its
-// arguments may be; the first that matches decides, and what matches none
-// kills the process. Killing the thread only would not do: KVM keeps a thread
-// of its own in the process, and a leader killed beside it is never reaped.
+// The seccomp filter of this process: a compiled policy (policy/rule.h) with
+// the numbers that are known now.
 
 #include <linux/filter.h>
 
 #include <array>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
-#include <initializer_list>
 #include <span>
+
+#include "tender/devices.h"
+#include "tender/policy/compile.h"
 
 namespace serai::tender {
 
-// A condition on one argument of a system call.
-struct Argument {
-  enum class Test { kEquals, kAtMost };
+// What a policy leaves open.
+class Bindings {
+ public:
+  // `devices` is borrowed. For a process without: no device.
+  explicit Bindings(const DeviceTable& devices) : devices_(&devices) {}
+  Bindings() = default;
 
-  int index;
-  Test test;
-  uint64_t value;
+  Bindings& Set(policy::Slot slot, uint64_t number);
+  // For descriptors and process ids, which are not negative by now.
+  Bindings& Set(policy::Slot slot, int number) {
+    return Set(slot, static_cast<uint64_t>(number));
+  }
+  // `situation`, which is no device's, has arisen.
+  Bindings& Have(policy::Situation situation);
+
+ private:
+  friend class Filter;
+
+  static constexpr size_t kSlots = static_cast<size_t>(policy::Slot::kCount);
+  static constexpr size_t kSituations =
+      static_cast<size_t>(policy::Situation::kCount);
+
+  const DeviceTable* devices_ = nullptr;
+  std::array<uint64_t, kSlots> numbers_ = {};
+  std::bitset<kSlots> is_set_;
+  std::bitset<kSituations> arisen_;
 };
-
-constexpr Argument Equals(int index, uint64_t value) {
-  return {index, Argument::Test::kEquals, value};
-}
-// For descriptors, which are not negative by the time a rule is made.
-constexpr Argument EqualsFd(int index, int fd) {
-  return Equals(index, static_cast<uint64_t>(fd));
-}
-constexpr Argument AtMost(int index, uint64_t value) {
-  return {index, Argument::Test::kAtMost, value};
-}
 
 class Filter {
  public:
-  Filter();
+  // Ends the process where `bindings` lacks a number that a wanted rule needs,
+  // or the program becomes too long for the kernel.
+  Filter(const policy::Program& program, const Bindings& bindings);
 
-  // Lets system call `number` pass where all of `arguments` hold.
-  void Allow(long number, std::initializer_list<Argument> arguments);
-  // Makes it fail with `error` there, without it being done.
-  void Refuse(long number, int error,
-              std::initializer_list<Argument> arguments);
+  std::span<const sock_filter> Code() const { return {code_.data(), size_}; }
 
-  // The whole program, ending in the kill.
-  std::span<const sock_filter> Program();
-  // Applies it to this process, for ever. Ends the process when the kernel
-  // does not take it.
-  void Install();
+  // Applies it to all threads of this process, for ever. Ends the process when
+  // the kernel does not take it.
+  void Install() const;
 
  private:
-  // The kernel's own limit (BPF_MAXINSNS). A rule takes at most 17, a guest
-  // with the most devices about 2,200.
-  static constexpr size_t kMaxProgram = 4096;
+  void AddFragment(const policy::Program& program,
+                   const policy::Fragment& fragment);
+  void AddForEach(const policy::Program& program,
+                  const policy::Fragment& fragment);
+  void Append(std::span<const sock_filter> code);
 
-  void Add(uint16_t code, uint32_t k, uint8_t if_true, uint8_t if_false);
-  void AddTest(const Argument& argument, size_t left);
-  void AddRule(long number, std::initializer_list<Argument> arguments,
-               uint32_t verdict);
-
+  Bindings bindings_;
   size_t size_ = 0;
-  bool ended_ = false;
-  std::array<sock_filter, kMaxProgram> program_;
+  // As long as the kernel takes them. A guest with the most devices has about
+  // 1,600 instructions.
+  std::array<sock_filter, BPF_MAXINSNS> code_;
 };
 
 }  // namespace serai::tender

@@ -20,6 +20,9 @@ struct Guest {
   solo5::Unikernel unikernel;
   DeviceTable devices;
   uint64_t memory = 0;               // bytes
+  // /proc/self/pagemap where core files or snapshots may be wanted; -1 where
+  // they are not, or where it does not open.
+  int page_map_fd = -1;
   const Options* options = nullptr;  // as given; never null
   // What this guest goes on with (hvt); null where it starts.
   const hvt::Snapshot* snapshot = nullptr;

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,15 +15,15 @@
 #include <string_view>
 
 #include "tender/line.h"
+#include "tender/policy/hvt.h"
 #include "tender/report.h"
 
 namespace serai::tender::hvt {
 namespace {
 
+using policy::Situation;
+using policy::Slot;
 using solo5::kPageSize;
-
-constexpr int kCreate = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-constexpr mode_t kMode = 0600;
 
 // Names are numbered from the second on that one process number leaves, which
 // the first process of every PID namespace has.
@@ -79,9 +78,8 @@ CoreDump::CoreDump(const Guest& guest, const uint8_t* base)
     : guest_(guest),
       base_(base),
       directory_(OpenDirectory(guest.options->dump_core)),
-      // Tells which pages were ever touched. Where it does not open, all are
-      // looked at.
-      pagemap_(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)),
+      // Tells which pages were ever touched. Without it, all are looked at.
+      pagemap_(guest.page_map_fd),
       pid_(::getpid()) {
   ChooseName();
   // A limit on the size of files is an error like a full disk.
@@ -112,21 +110,17 @@ void CoreDump::ChooseName() {
         guest_.options->dump_core.path);
 }
 
-void CoreDump::AddRules(int vcpu_fd, Filter* filter) {
+void CoreDump::Bind(Bindings* bindings) {
   core_ = NextDescriptor(directory_);
-  const auto name = reinterpret_cast<uintptr_t>(name_);
-  filter->Allow(SYS_openat, {EqualsFd(0, directory_), Equals(1, name),
-                             Equals(2, kCreate), Equals(3, kMode)});
-  filter->Allow(SYS_unlinkat,
-                {EqualsFd(0, directory_), Equals(1, name), Equals(2, 0)});
-  filter->Allow(SYS_pwrite64, {EqualsFd(0, core_)});
-  filter->Allow(SYS_ftruncate, {EqualsFd(0, core_)});
-  if (pagemap_ >= 0) filter->Allow(SYS_pread64, {EqualsFd(0, pagemap_)});
-  filter->Allow(SYS_ioctl, {EqualsFd(0, vcpu_fd), Equals(1, KVM_GET_FPU)});
+  bindings->Have(Situation::kDumpCore)
+      .Set(Slot::kCoreDirectoryFd, directory_)
+      .Set(Slot::kCoreFd, core_)
+      .Set(Slot::kCoreName, reinterpret_cast<uintptr_t>(name_));
 }
 
 void CoreDump::Write(const Crash& crash, Processor* processor) {
-  const int fd = ::openat(directory_, name_, kCreate, kMode);
+  const int fd =
+      ::openat(directory_, name_, policy::kNewFile, policy::kNewFileMode);
   if (fd != core_) {
     Warn("could not create %s: %s", name_, std::strerror(errno));
     return;

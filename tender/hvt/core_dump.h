@@ -28,9 +28,9 @@ class CoreDump {
   // ends the process where it can't. `base` is where guest address 0 stands.
   CoreDump(const Guest& guest, const uint8_t* base);
 
-  // What Write() takes. No descriptor may be opened or closed between this and
-  // the filter's start, nor after it.
-  void AddRules(int vcpu_fd, Filter* filter);
+  // What the policy leaves open of it. No descriptor may be opened or closed
+  // between this and the filter's start, nor after it.
+  void Bind(Bindings* bindings);
 
   // Writes the file. Where that fails it says so and leaves none.
   void Write(const Crash& crash, Processor* processor);

@@ -148,11 +148,14 @@ void Machine::WriteBootInfo() {
 
 void Machine::Confine() {
   ::close(kvm_fd_);
-  Filter filter;
-  AddRules(guest_.devices, epoll_fd_, processor_.fd(), &filter);
-  if (core_dump_) core_dump_->AddRules(processor_.fd(), &filter);
-  if (snapshots_) snapshots_->AddRules(&filter);
-  filter.Install();
+  Bindings bindings = BindPolicy(guest_.devices, epoll_fd_, processor_.fd());
+  if (guest_.page_map_fd >= 0) {
+    bindings.Have(policy::Situation::kPageMap)
+        .Set(policy::Slot::kPageMapFd, guest_.page_map_fd);
+  }
+  if (core_dump_) core_dump_->Bind(&bindings);
+  if (snapshots_) snapshots_->Bind(&bindings);
+  MakeFilter(bindings).Install();
 }
 
 void Machine::Run() {

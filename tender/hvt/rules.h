@@ -6,8 +6,10 @@
 
 namespace serai::tender::hvt {
 
-// What the tender itself may ask of the kernel once an hvt guest runs.
-void AddRules(const DeviceTable& devices, int epoll_fd, int vcpu_fd,
-              Filter* filter);
+// What policy/hvt.h leaves open, but for what later features Have().
+Bindings BindPolicy(const DeviceTable& devices, int epoll_fd, int vcpu_fd);
+
+// The filter of a tender that runs an hvt guest.
+Filter MakeFilter(const Bindings& bindings);
 
 }  // namespace serai::tender::hvt

@@ -104,7 +104,7 @@ Snapshots::Snapshots(const Guest& guest, const uint8_t* base,
                      const CpuidTable& cpuid)
     : processor_(processor),
       emulator_(emulator),
-      memory_(base, guest.memory),
+      memory_(base, guest.memory, guest.page_map_fd),
       writer_(guest.options->snapshot_to, &memory_),
       state_() {
   CheckOptions(*guest.options);
@@ -112,9 +112,7 @@ Snapshots::Snapshots(const Guest& guest, const uint8_t* base,
   DescribeMemory(guest, &memory_);
 }
 
-void Snapshots::AddRules(Filter* filter) {
-  writer_.AddRules(processor_->fd(), filter);
-}
+void Snapshots::Bind(Bindings* bindings) { writer_.Bind(bindings); }
 
 bool Snapshots::TryTake(int64_t* bytes, const char** failed) {
   state_.level = emulator_ != nullptr ? 3 : 0;

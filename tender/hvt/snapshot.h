@@ -23,8 +23,9 @@ class Snapshots {
   Snapshots(const Guest& guest, const uint8_t* base, Processor* processor,
             const Emulator* emulator, const CpuidTable& cpuid);
 
-  // The last rules: nothing may open or close a descriptor afterwards.
-  void AddRules(Filter* filter);
+  // What the policy leaves open of it. Comes last: nothing may open or close a
+  // descriptor afterwards.
+  void Bind(Bindings* bindings);
 
   // Takes one, with the processor between two of the guest's instructions, and
   // tells how that went: {"snapshot":"done","bytes":N,"microseconds":N} or

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tender/hvt/snapshot_memory.h"
 
-#include <fcntl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -62,19 +60,8 @@ void ExtentList::Add(uint64_t address, uint64_t size) {
   if (count_ > kMaxExtents) MergeClosest();
 }
 
-MemoryWriter::MemoryWriter(const uint8_t* base, uint64_t size)
-    : base_(base),
-      size_(size),
-      pagemap_fd_(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC)) {}
-
 void MemoryWriter::AddInaccessible(const SnapshotRange& range) {
   inaccessible_[inaccessible_count_++] = range;
-}
-
-void MemoryWriter::AddRules(Filter* filter) const {
-  if (pagemap_fd_ >= 0) {
-    filter->Allow(SYS_pread64, {EqualsFd(0, pagemap_fd_)});
-  }
 }
 
 void MemoryWriter::FindTouched(uint64_t address,

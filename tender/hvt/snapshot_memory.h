@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <span>
 
-#include "tender/filter.h"
 #include "tender/hvt/snapshot_format.h"
 
 namespace serai::tender::hvt {
@@ -31,13 +30,13 @@ class MemoryWriter {
  public:
   // For `size` bytes of guest memory at `base`. What is mapped there from files
   // is named by AddFile(); all else has been anonymous memory from the start.
-  MemoryWriter(const uint8_t* base, uint64_t size);
+  // `page_map_fd` is Guest::page_map_fd.
+  MemoryWriter(const uint8_t* base, uint64_t size, int page_map_fd)
+      : base_(base), size_(size), pagemap_fd_(page_map_fd) {}
   // At most kMaxExtents, ascending.
   void AddFile(const SnapshotRange& range) { files_[file_count_++] = range; }
   // This cannot be read, by the guest neither: its contents do not matter.
   void AddInaccessible(const SnapshotRange& range);
-
-  void AddRules(Filter* filter) const;
 
   // Writes to `fd` what is not zero, each byte at its address, and adds where
   // that is to *extents. How many bytes, or -1 with errno.

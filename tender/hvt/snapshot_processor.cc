@@ -27,11 +27,6 @@ struct XsaveArea {
 constexpr unsigned long kGetXsave = _IOR(KVMIO, 0xa4, XsaveArea);
 constexpr unsigned long kSetXsave = _IOW(KVMIO, 0xa5, XsaveArea);
 
-constexpr unsigned long kSaveRequests[] = {
-    KVM_GET_VCPU_EVENTS, KVM_GET_SREGS,     kGetXsave, KVM_GET_XCRS,
-    KVM_GET_TSC_KHZ,     KVM_GET_DEBUGREGS, kGetMsrs,
-};
-
 // The first call that failed; what follows it is not made.
 class Calls {
  public:
@@ -189,8 +184,6 @@ void RestoreClock(const SnapshotState& state, int fd) {
 }
 
 }  // namespace
-
-std::span<const unsigned long> SaveRequests() { return kSaveRequests; }
 
 const char* SaveProcessor(Processor* processor, SnapshotState* state) {
   SnapshotProcessor& saved = state->processor;

@@ -15,9 +15,6 @@ namespace serai::tender::hvt {
 // of the call that failed, with errno, or null. `state->level` is set.
 const char* SaveProcessor(Processor* processor, SnapshotState* state);
 
-// The requests on the processor's descriptor that SaveProcessor() makes.
-std::span<const unsigned long> SaveRequests();
-
 // Loads what SaveProcessor() saved into a processor that is set up for the
 // level. The guest's clock goes on where it stopped; where this KVM gives its
 // guests the host's clock, time has passed. Ends the tender where the

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,18 +14,17 @@
 
 #include "tender/hvt/snapshot_processor.h"
 #include "tender/hvt/snapshot_reader.h"
+#include "tender/policy/hvt.h"
 #include "tender/report.h"
 
 namespace serai::tender::hvt {
 namespace {
 
-constexpr int kCreateFlags =
-    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-// A guest's memory may hold its secrets.
-constexpr mode_t kMode = 0600;
+using policy::Situation;
+using policy::Slot;
 
-Argument IsName(int index, const char* name) {
-  return Equals(index, reinterpret_cast<uintptr_t>(name));
+uint64_t AddressOf(const char* name) {
+  return reinterpret_cast<uintptr_t>(name);
 }
 
 bool WriteAt(int fd, const void* data, size_t size, uint64_t offset) {
@@ -65,27 +63,17 @@ SnapshotWriter::SnapshotWriter(const Place& place, const MemoryWriter* memory)
   ::signal(SIGXFSZ, SIG_IGN);
 }
 
-void SnapshotWriter::AddRules(int vcpu_fd, Filter* filter) {
+void SnapshotWriter::Bind(Bindings* bindings) {
   file_ = ::fcntl(directory_, F_DUPFD_CLOEXEC, 0);
   if (file_ < 0) Fatal("--snapshot-to: %s", std::strerror(errno));
   ::close(file_);
-  for (const unsigned long request : SaveRequests()) {
-    filter->Allow(SYS_ioctl, {EqualsFd(0, vcpu_fd), Equals(1, request)});
-  }
-  memory_->AddRules(filter);
-  for (const char* name : {kMemoryName0, kMemoryName1, kNewMachineName}) {
-    filter->Allow(SYS_openat, {EqualsFd(0, directory_), IsName(1, name),
-                               Equals(2, kCreateFlags), Equals(3, kMode)});
-    filter->Allow(SYS_unlinkat,
-                  {EqualsFd(0, directory_), IsName(1, name), Equals(2, 0)});
-  }
-  filter->Allow(SYS_renameat,
-                {EqualsFd(0, directory_), IsName(1, kNewMachineName),
-                 EqualsFd(2, directory_), IsName(3, kMachineName)});
-  filter->Allow(SYS_pwrite64, {EqualsFd(0, file_)});
-  filter->Allow(SYS_fsync, {EqualsFd(0, file_)});
-  filter->Allow(SYS_close, {EqualsFd(0, file_)});
-  filter->Allow(SYS_fsync, {EqualsFd(0, directory_)});
+  bindings->Have(Situation::kSnapshot)
+      .Set(Slot::kSnapshotDirectoryFd, directory_)
+      .Set(Slot::kSnapshotFd, file_)
+      .Set(Slot::kMemoryName0, AddressOf(kMemoryName0))
+      .Set(Slot::kMemoryName1, AddressOf(kMemoryName1))
+      .Set(Slot::kNewMachineName, AddressOf(kNewMachineName))
+      .Set(Slot::kMachineName, AddressOf(kMachineName));
 }
 
 void SnapshotWriter::Remove(const char* name) const {
@@ -97,7 +85,8 @@ void SnapshotWriter::Remove(const char* name) const {
 // Opens a new file as file_.
 bool SnapshotWriter::Create(const char* name) const {
   Remove(name);  // what a tender left that was killed
-  const int fd = ::openat(directory_, name, kCreateFlags, kMode);
+  const int fd =
+      ::openat(directory_, name, policy::kNewFile, policy::kNewFileMode);
   if (fd == file_) return true;
   // The filter lets nothing be done with another.
   if (fd >= 0) errno = EBADFD;

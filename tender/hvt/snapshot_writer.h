@@ -21,10 +21,10 @@ class SnapshotWriter {
   // borrowed. Ends the process where it can't.
   SnapshotWriter(const Place& place, const MemoryWriter* memory);
 
-  // Lets pass what Write() does, which is little: every name is a constant, and
-  // the address of it is checked. Nothing may open or close a descriptor from
+  // What the policy leaves open of Write(): every name is a constant, and the
+  // address of it is checked. Nothing may open or close a descriptor from
   // here on.
-  void AddRules(int vcpu_fd, Filter* filter);
+  void Bind(Bindings* bindings);
 
   // Writes a snapshot of guest memory with *state, which gets its header here.
   // How many bytes that were, or -1, with *failed what failed and errno; the

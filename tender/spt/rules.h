@@ -6,10 +6,10 @@
 
 namespace serai::tender::spt {
 
-// What an spt guest may ask of the kernel: the console, its clocks, sleeping
-// until a device or the timer is ready, its thread pointer, its devices, and
-// the end.
-void AddRules(const DeviceTable& devices, int epoll_fd, int timer_fd,
-              Filter* filter);
+// What policy/spt.h leaves open.
+Bindings BindPolicy(const DeviceTable& devices, int epoll_fd, int timer_fd);
+
+// The filter of an spt guest.
+Filter MakeFilter(const Bindings& bindings);
 
 }  // namespace serai::tender::spt

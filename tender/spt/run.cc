@@ -118,9 +118,7 @@ void Run(const Guest& guest) {
   const int epoll_fd = CreateEventPoll(guest.devices);
   const int timer_fd = CreateTimer(epoll_fd);
   WriteBootInfo(guest, epoll_fd, timer_fd, base);
-  Filter filter;
-  AddRules(guest.devices, epoll_fd, timer_fd, &filter);
-  filter.Install();
+  MakeFilter(BindPolicy(guest.devices, epoll_fd, timer_fd)).Install();
   // As if the entry point had been called: the stack is 16-byte aligned before
   // a return address of zero.
   Enter(guest.unikernel.entry, guest.memory - sizeof(uint64_t));

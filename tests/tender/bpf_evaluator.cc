@@ -36,6 +36,15 @@ uint32_t EvaluateFilter(std::span<const sock_filter> program,
       case BPF_JMP | BPF_JGT | BPF_K:
         at += accumulator > step.k ? step.jt : step.jf;
         break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        at += accumulator >= step.k ? step.jt : step.jf;
+        break;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        at += (accumulator & step.k) != 0 ? step.jt : step.jf;
+        break;
+      case BPF_JMP | BPF_JA:
+        at += step.k;
+        break;
       case BPF_RET | BPF_K:
         return step.k;
       default:

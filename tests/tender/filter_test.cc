@@ -1,181 +1,186 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tender/filter.h"
 
-#include <asm/prctl.h>
 #include <linux/audit.h>
-#include <linux/kvm.h>
 #include <linux/seccomp.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
-#include <ctime>
 
 #include "gtest/gtest.h"
-#include "tender/devices.h"
-#include "tender/hvt/rules.h"
-#include "tender/spt/rules.h"
 #include "tests/tender/bpf_evaluator.h"
+#include "tests/tender/policy/test_devices.h"
 
 namespace serai::tender {
 namespace {
 
+using policy::Argument;
+using policy::kAllow;
+using policy::kInstructionPointer;
+using policy::kKill;
+using policy::kTrap;
+using policy::Rule;
+using policy::Situation;
+using policy::Slot;
 using serai::testing::EvaluateFilter;
 using serai::testing::EvaluateSystemCall;
+using serai::testing::TestDevices;
 
-constexpr uint32_t kAllow = SECCOMP_RET_ALLOW;
-constexpr uint32_t kKill = SECCOMP_RET_KILL_PROCESS;
-constexpr uint64_t kBuffer = 0x200000;
-
-constexpr int kEpoll = 10;
-constexpr int kTimer = 11;
-constexpr int kVcpu = 12;
-constexpr int kNet = 20;
-constexpr int kDisk = 21;
-constexpr int kReadOnlyDisk = 22;
-// Not a round number in either half, so that both halves are compared.
-constexpr uint64_t kCapacity = 0x5'0000'8000;
-
-DeviceTable Devices() {
-  DeviceTable devices;
-  devices[1].kind = Device::Kind::kNet;
-  devices[1].fd = kNet;
-  devices[2].kind = Device::Kind::kBlock;
-  devices[2].fd = kDisk;
-  devices[2].block_size = 4096;
-  devices[2].capacity = kCapacity;
-  devices[3] = devices[2];
-  devices[3].fd = kReadOnlyDisk;
-  devices[3].read_only = true;
-  return devices;
+template <const auto& kRules, uint32_t kOtherwise = kKill>
+Filter Make(const Bindings& bindings = Bindings()) {
+  return Filter(policy::Compiled<kRules, kOtherwise>::kProgram, bindings);
 }
 
-TEST(FilterTest, ComparesAllBitsOfAnArgument) {
-  Filter filter;
-  filter.Allow(SYS_read, {Equals(0, 0x1'0000'0007), AtMost(2, 0x2'0000'0010)});
-  const auto verdict = [&](uint64_t first, uint64_t third) {
-    return EvaluateSystemCall(filter.Program(), SYS_read, {first, 0, third});
-  };
-  EXPECT_EQ(verdict(0x1'0000'0007, 0), kAllow);
-  EXPECT_EQ(verdict(0x1'0000'0007, 0x2'0000'0010), kAllow);
-  EXPECT_EQ(verdict(0x1'0000'0007, 0x1'ffff'ffff), kAllow);
-  EXPECT_EQ(verdict(0x1'0000'0007, 0x2'0000'0011), kKill);
-  EXPECT_EQ(verdict(0x1'0000'0007, 0x3'0000'0000), kKill);
-  EXPECT_EQ(verdict(0x7, 0), kKill);
-  EXPECT_EQ(verdict(0x2'0000'0007, 0), kKill);
-  EXPECT_EQ(verdict(0x1'0000'0008, 0), kKill);
-}
-
-TEST(FilterTest, LetsTheFirstMatchingRuleDecide) {
-  Filter filter;
-  filter.Refuse(SYS_read, EROFS, {Equals(0, 1)});
-  filter.Allow(SYS_read, {});
-  EXPECT_EQ(EvaluateSystemCall(filter.Program(), SYS_read, {1}),
-            SECCOMP_RET_ERRNO | EROFS);
-  EXPECT_EQ(EvaluateSystemCall(filter.Program(), SYS_read, {2}), kAllow);
-}
-
-TEST(FilterTest, KillsForeignSystemCalls) {
-  Filter filter;
-  filter.Allow(SYS_exit_group, {});
+seccomp_data Call(int number) {
   seccomp_data data = {};
-  data.arch = AUDIT_ARCH_I386;
-  data.nr = SYS_exit_group;
-  EXPECT_EQ(EvaluateFilter(filter.Program(), data), kKill);
+  data.nr = number;
   data.arch = AUDIT_ARCH_X86_64;
-  EXPECT_EQ(EvaluateFilter(filter.Program(), data), kAllow);
-  data.nr |= 0x40000000;  // the same call of the x32 ABI
-  EXPECT_EQ(EvaluateFilter(filter.Program(), data), kKill);
+  return data;
 }
 
-class SptRulesTest : public ::testing::Test {
- protected:
-  SptRulesTest() { spt::AddRules(Devices(), kEpoll, kTimer, &filter_); }
-
-  uint32_t Verdict(long number, std::initializer_list<uint64_t> arguments) {
-    return EvaluateSystemCall(filter_.Program(), number, arguments);
-  }
-
-  Filter filter_;
+constexpr Rule kWideRules[] = {
+    {.call = SYS_read,
+     .where = {Argument(0) == 0x1'0000'0007, Argument(2) <= 0x2'0000'0010},
+     .reason = "equal, at most"},
+    {.call = SYS_write,
+     .where = {Argument(1) >= 0x2'0000'0010,
+               HasNoneOf(Argument(5), 0x4'0000'0002)},
+     .reason = "at least, none of"},
 };
 
-TEST_F(SptRulesTest, AllowsWhatTheBindingsUse) {
-  EXPECT_EQ(Verdict(SYS_write, {1, kBuffer, 5}), kAllow);
-  EXPECT_EQ(Verdict(SYS_exit_group, {3}), kAllow);
-  EXPECT_EQ(Verdict(SYS_arch_prctl, {ARCH_SET_FS, kBuffer}), kAllow);
-  EXPECT_EQ(Verdict(SYS_clock_gettime, {CLOCK_MONOTONIC, kBuffer}), kAllow);
-  EXPECT_EQ(Verdict(SYS_clock_gettime, {CLOCK_REALTIME, kBuffer}), kAllow);
-  EXPECT_EQ(Verdict(SYS_epoll_pwait, {kEpoll, kBuffer, 2}), kAllow);
-  EXPECT_EQ(Verdict(SYS_timerfd_settime, {kTimer, 1, kBuffer}), kAllow);
-  EXPECT_EQ(Verdict(SYS_read, {kNet, kBuffer, 1514}), kAllow);
-  EXPECT_EQ(Verdict(SYS_write, {kNet, kBuffer, 1514}), kAllow);
-}
-
-TEST_F(SptRulesTest, KillsWhatItMayNotUse) {
-  EXPECT_EQ(Verdict(SYS_write, {2, kBuffer, 5}), kKill);
-  EXPECT_EQ(Verdict(SYS_write, {kDisk, kBuffer, 5}), kKill);
-  EXPECT_EQ(Verdict(SYS_read, {0, kBuffer, 5}), kKill);
-  EXPECT_EQ(Verdict(SYS_arch_prctl, {ARCH_SET_GS, kBuffer}), kKill);
-  EXPECT_EQ(Verdict(SYS_clock_gettime, {CLOCK_BOOTTIME, kBuffer}), kKill);
-  EXPECT_EQ(Verdict(SYS_epoll_pwait, {kNet, kBuffer, 2}), kKill);
-  // With a signal mask.
-  EXPECT_EQ(Verdict(SYS_epoll_pwait, {kEpoll, kBuffer, 2, 0, kBuffer, 8}),
-            kKill);
-  for (const long number : {SYS_openat, SYS_mmap, SYS_mprotect, SYS_execve,
-                            SYS_clone, SYS_socket, SYS_ioctl, SYS_kill}) {
-    EXPECT_EQ(Verdict(number, {}), kKill) << number;
-  }
-}
-
-TEST_F(SptRulesTest, KeepsBlockTransfersWithinTheDevice) {
-  const uint64_t last = kCapacity - 4096;
-  for (const long number : {SYS_pread64, SYS_pwrite64}) {
-    EXPECT_EQ(Verdict(number, {kDisk, kBuffer, 4096, 0}), kAllow);
-    EXPECT_EQ(Verdict(number, {kDisk, kBuffer, 4096, last}), kAllow);
-    EXPECT_EQ(Verdict(number, {kDisk, kBuffer, 4096, last + 1}), kKill);
-    EXPECT_EQ(Verdict(number, {kDisk, kBuffer, 4096, UINT64_MAX}), kKill);
-    EXPECT_EQ(Verdict(number, {kDisk, kBuffer, 512, 0}), kKill);
-    EXPECT_EQ(Verdict(number, {kNet, kBuffer, 4096, 0}), kKill);
-  }
-}
-
-TEST_F(SptRulesTest, RefusesWritesToAReadOnlyDeviceWithAnError) {
-  EXPECT_EQ(Verdict(SYS_pread64, {kReadOnlyDisk, kBuffer, 4096, 0}), kAllow);
-  EXPECT_EQ(Verdict(SYS_pwrite64, {kReadOnlyDisk, kBuffer, 4096, 0}),
-            SECCOMP_RET_ERRNO | EROFS);
-}
-
-TEST(SptRulesSizeTest, FitTheKernelsLimitWithEveryDevice) {
-  DeviceTable devices;
-  for (size_t i = 1; i < devices.size(); ++i) {
-    devices[i] = Devices()[2];
-    devices[i].fd = static_cast<int>(100 + i);
-  }
-  Filter filter;
-  spt::AddRules(devices, kEpoll, kTimer, &filter);
-  EXPECT_LT(filter.Program().size(), size_t{BPF_MAXINSNS});
-  EXPECT_EQ(EvaluateSystemCall(filter.Program(), SYS_pread64,
-                               {163, kBuffer, 4096, 0}),
-            kAllow);
-}
-
-TEST(HvtRulesTest, LeaveTheTenderWhatItServesTheGuestWith) {
-  Filter filter;
-  hvt::AddRules(Devices(), kEpoll, kVcpu, &filter);
-  const auto verdict = [&](long number,
-                           std::initializer_list<uint64_t> arguments) {
-    return EvaluateSystemCall(filter.Program(), number, arguments);
+TEST(FilterTest, ComparesAllBitsOfAnArgument) {
+  const Filter filter = Make<kWideRules>();
+  const auto read = [&](uint64_t first, uint64_t third) {
+    return EvaluateSystemCall(filter.Code(), SYS_read, {first, 0, third});
   };
-  EXPECT_EQ(verdict(SYS_ioctl, {kVcpu, KVM_RUN, 0}), kAllow);
-  EXPECT_EQ(verdict(SYS_ioctl, {kVcpu, KVM_SET_SREGS, 0}), kKill);
-  EXPECT_EQ(verdict(SYS_ioctl, {kNet, KVM_RUN, 0}), kKill);
-  EXPECT_EQ(verdict(SYS_epoll_pwait2, {kEpoll}), kAllow);
-  EXPECT_EQ(verdict(SYS_write, {2, kBuffer, 5}), kAllow);
-  EXPECT_EQ(verdict(SYS_read, {kNet, kBuffer, 1514}), kAllow);
-  EXPECT_EQ(verdict(SYS_read, {kDisk, kBuffer, 1514}), kKill);
-  EXPECT_EQ(verdict(SYS_pwrite64, {kDisk, kBuffer, 512, 0}), kAllow);
-  EXPECT_EQ(verdict(SYS_pwrite64, {kReadOnlyDisk, kBuffer, 512, 0}), kKill);
-  EXPECT_EQ(verdict(SYS_openat, {}), kKill);
-  EXPECT_EQ(verdict(SYS_exit_group, {0}), kAllow);
+  EXPECT_EQ(read(0x1'0000'0007, 0), kAllow);
+  EXPECT_EQ(read(0x1'0000'0007, 0x2'0000'0010), kAllow);
+  EXPECT_EQ(read(0x1'0000'0007, 0x1'ffff'ffff), kAllow);
+  EXPECT_EQ(read(0x1'0000'0007, 0x2'0000'0011), kKill);
+  EXPECT_EQ(read(0x1'0000'0007, 0x3'0000'0000), kKill);
+  EXPECT_EQ(read(0x7, 0), kKill);
+  EXPECT_EQ(read(0x2'0000'0007, 0), kKill);
+  EXPECT_EQ(read(0x1'0000'0008, 0), kKill);
+  const auto write = [&](uint64_t second, uint64_t last) {
+    return EvaluateSystemCall(filter.Code(), SYS_write,
+                              {0, second, 0, 0, 0, last});
+  };
+  EXPECT_EQ(write(0x2'0000'0010, 0), kAllow);
+  EXPECT_EQ(write(0x3'0000'0000, 0), kAllow);
+  EXPECT_EQ(write(UINT64_MAX, 0xb'ffff'fffd), kAllow);
+  EXPECT_EQ(write(0x2'0000'000f, 0), kKill);
+  EXPECT_EQ(write(0x1'ffff'ffff, 0), kKill);
+  EXPECT_EQ(write(0x2'0000'0010, 2), kKill);
+  EXPECT_EQ(write(0x2'0000'0010, 0x4'0000'0000), kKill);
+}
+
+constexpr Rule kOrderedRules[] = {
+    {.call = SYS_read,
+     .where = {Argument(0) == 1, Argument(1) == 5},
+     .verdict = policy::FailWith(EROFS),
+     .reason = "first"},
+    {.call = SYS_read, .where = {Argument(0) == 1}, .reason = "second"},
+    {.call = SYS_write, .reason = "between"},
+    {.call = SYS_read,
+     .where = {Argument(0) == 2},
+     .verdict = kTrap,
+     .reason = "third"},
+};
+
+TEST(FilterTest, LetsTheFirstRuleThatHoldsDecide) {
+  const Filter filter = Make<kOrderedRules>();
+  const auto read = [&](uint64_t first, uint64_t second) {
+    return EvaluateSystemCall(filter.Code(), SYS_read, {first, second});
+  };
+  EXPECT_EQ(read(1, 5), SECCOMP_RET_ERRNO | EROFS);
+  EXPECT_EQ(read(1, 6), kAllow);
+  EXPECT_EQ(read(2, 5), kTrap);
+  EXPECT_EQ(read(3, 5), kKill);
+  EXPECT_EQ(EvaluateSystemCall(filter.Code(), SYS_write, {9}), kAllow);
+}
+
+TEST(FilterTest, DoesWithTheRestWhatThePolicySays) {
+  const Filter filter = Make<kOrderedRules, kTrap>();
+  EXPECT_EQ(EvaluateSystemCall(filter.Code(), SYS_read, {3}), kTrap);
+  EXPECT_EQ(EvaluateSystemCall(filter.Code(), SYS_read, {uint64_t{1} << 32}),
+            kTrap);
+  EXPECT_EQ(EvaluateSystemCall(filter.Code(), SYS_openat, {}), kTrap);
+}
+
+TEST(FilterTest, KillsForeignSystemCallsWhateverThePolicySays) {
+  const Filter filter = Make<kOrderedRules, kTrap>();
+  seccomp_data data = Call(SYS_write);
+  EXPECT_EQ(EvaluateFilter(filter.Code(), data), kAllow);
+  data.nr |= 0x40000000;  // the same call of the x32 ABI
+  EXPECT_EQ(EvaluateFilter(filter.Code(), data), kKill);
+  data.nr = -1;
+  EXPECT_EQ(EvaluateFilter(filter.Code(), data), kKill);
+  data = Call(SYS_write);
+  data.arch = AUDIT_ARCH_I386;
+  EXPECT_EQ(EvaluateFilter(filter.Code(), data), kKill);
+}
+
+constexpr Rule kPlaceRules[] = {
+    {.call = SYS_write,
+     .where = {kInstructionPointer >= 0x7f00'0000'1000,
+               kInstructionPointer <= 0x7f00'0000'1fff},
+     .reason = "from one page only"},
+};
+
+TEST(FilterTest, ChecksWhereACallComesFrom) {
+  const Filter filter = Make<kPlaceRules>();
+  const auto from = [&](uint64_t address) {
+    seccomp_data data = Call(SYS_write);
+    data.instruction_pointer = address;
+    return EvaluateFilter(filter.Code(), data);
+  };
+  EXPECT_EQ(from(0x7f00'0000'1000), kAllow);
+  EXPECT_EQ(from(0x7f00'0000'1fff), kAllow);
+  EXPECT_EQ(from(0x7f00'0000'0fff), kKill);
+  EXPECT_EQ(from(0x7f00'0000'2000), kKill);
+  EXPECT_EQ(from(0x1000), kKill);
+}
+
+constexpr Rule kSlotRules[] = {
+    {.call = SYS_write,
+     .situation = Situation::kStatus,
+     .where = {Argument(0) == Slot::kStatusFd},
+     .reason = "where there is one"},
+    {.call = SYS_pread64,
+     .situation = Situation::kBlockDevice,
+     .where = {Argument(0) == Slot::kDeviceFd, Argument(2) == Slot::kBlockSize,
+               Argument(3) <= Slot::kLastBlock},
+     .reason = "for each"},
+};
+
+TEST(FilterTest, TakesRulesAsOftenAsTheyAreWanted) {
+  const DeviceTable devices = TestDevices();
+  Bindings bindings(devices);
+  const auto write = [&](uint64_t fd) {
+    return EvaluateSystemCall(Make<kSlotRules>(bindings).Code(), SYS_write,
+                              {fd});
+  };
+  const auto pread = [&](uint64_t fd, uint64_t offset) {
+    return EvaluateSystemCall(Make<kSlotRules>(bindings).Code(), SYS_pread64,
+                              {fd, 0, serai::testing::kBlockSize, offset});
+  };
+  EXPECT_EQ(write(0), kKill);
+  EXPECT_EQ(write(9), kKill);
+  bindings.Have(Situation::kStatus).Set(Slot::kStatusFd, 9);
+  EXPECT_EQ(write(9), kAllow);
+  EXPECT_EQ(pread(serai::testing::kDiskFd, 0), kAllow);
+  EXPECT_EQ(pread(serai::testing::kReadOnlyDiskFd, 0), kAllow);
+  EXPECT_EQ(pread(serai::testing::kNetFd, 0), kKill);
+  const uint64_t last = serai::testing::kCapacity - serai::testing::kBlockSize;
+  EXPECT_EQ(pread(serai::testing::kDiskFd, last), kAllow);
+  EXPECT_EQ(pread(serai::testing::kDiskFd, last + 1), kKill);
+}
+
+TEST(FilterDeathTest, EndsWhereANumberIsMissing) {
+  Bindings bindings;
+  bindings.Have(Situation::kStatus);
+  EXPECT_EXIT(Make<kSlotRules>(bindings), ::testing::ExitedWithCode(1),
+              "bug: policy slot");
 }
 
 }  // namespace
