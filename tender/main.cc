@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "lib/solo5/unikernel.h"
+#include "tender/console.h"
 #include "tender/devices.h"
 #include "tender/guest.h"
 #include "tender/hvt/machine.h"
@@ -143,6 +144,7 @@ void ReadGuest(const Options& options) {
 
 [[noreturn]] void Main(int argc, char** argv) {
   if (argc > 0) SetProgramName(argv[0]);
+  HoldStandardDescriptors();
   ForbidCoreDumps();
   Options options;
   Parse(argc, argv, &options);

@@ -49,6 +49,7 @@ void InstallSignalHandlers() {
   Handle(SIGTERM, ExitOnSignal);
   Handle(SIGINT, ExitOnSignal);
   Handle(SIGPIPE, SIG_IGN);
+  Handle(SIGXFSZ, SIG_IGN);
 }
 
 }  // namespace serai::tender

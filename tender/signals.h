@@ -7,7 +7,8 @@ namespace serai::tender {
 // plus the signal's number (143, 130), also where it is the first process of a
 // PID namespace, in which the kernel ignores signals without a handler. The
 // handler has a stack of its own, so it runs whatever a guest has done to its
-// registers. SIGPIPE is ignored: a reader that left is no reason to die.
+// registers. SIGPIPE and SIGXFSZ are ignored: a reader that left is no reason
+// to die, nor is a file that may not grow.
 void InstallSignalHandlers();
 
 }  // namespace serai::tender

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "tender/device_io.h"
 #include "tender/report.h"
 
 namespace serai::tender::hvt {
@@ -30,24 +31,10 @@ uint64_t Now(clockid_t clock) {
          static_cast<uint64_t>(now.tv_nsec);
 }
 
-// Takes the request's event out of the list; whether it was there.
-bool TakeRequestEvent(epoll_event* events, int* count) {
-  for (int i = 0; i < *count; ++i) {
-    if (events[i].data.u64 != Hypercalls::kRequestEvent) continue;
-    events[i] = events[--*count];
-    return true;
-  }
-  return false;
-}
-
 [[noreturn]] void InvalidAccess(uint64_t address, uint64_t length) {
   Violation("Invalid guest access: gpa=0x%llx, sz=%llu",
             static_cast<unsigned long long>(address),
             static_cast<unsigned long long>(length));
-}
-
-bool IsWithin(const Device& device, uint64_t offset, uint64_t length) {
-  return offset < device.capacity && length <= device.capacity - offset;
 }
 
 }  // namespace
@@ -80,6 +67,10 @@ const Device* Hypercalls::Find(uint64_t handle, Device::Kind kind) const {
   return device.kind == kind ? &device : nullptr;
 }
 
+DeviceCounters* Hypercalls::CountersOf(const Device& device) const {
+  return &counters_->devices[static_cast<size_t>(&device - devices_->data())];
+}
+
 void Hypercalls::Serve(uint16_t port, uint8_t size, uint32_t address) {
   if (size == sizeof(address) && port > solo5::kHvtPortBase &&
       port < solo5::kHvtPortBase + Counters::kHypercalls) {
@@ -110,52 +101,76 @@ void Hypercalls::Walltime(uint64_t address) {
   StoreArgument(address, solo5::HvtWalltime{Now(CLOCK_REALTIME)});
 }
 
-// What the console does not take is lost: a guest is not to wait for, or die
-// of, whoever reads its output.
 void Hypercalls::Puts(uint64_t address) {
   const auto puts = LoadArgument<solo5::HvtPuts>(address);
-  if (puts.len == 0) return;
-  const uint8_t* data = Readable(puts.data, puts.len);
-  for (uint64_t left = puts.len; left > 0;) {
-    const ssize_t n = ::write(STDOUT_FILENO, data, left);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    data += n;
-    left -= static_cast<uint64_t>(n);
+  if (puts.len > 0) console_->Write(Readable(puts.data, puts.len), puts.len);
+}
+
+void Hypercalls::Sort(const epoll_event& event, Events* events) {
+  if (event.data.u64 == kRequestEvent) {
+    events->request = true;
+  } else if (event.data.u64 == kConsoleEvent) {
+    events->console = true;
+  } else {
+    ++events->count;
+    events->devices |= uint64_t{1} << event.data.u64;
+    // A device that is gone would be ready for ever. The guest is told once,
+    // and finds out when it reads.
+    if ((event.events & (EPOLLERR | EPOLLHUP)) != 0) {
+      ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, (*devices_)[event.data.u64].fd,
+                  nullptr);
+    }
   }
 }
 
-// Waits at most `timeout` ns, or until a request wakes the guest. How many
-// events there are; never an error.
-int Hypercalls::WaitForEvents(uint64_t timeout, epoll_event* events, int max) {
+// Waits once, at most `timeout` ns; a signal may end that early.
+Hypercalls::Events Hypercalls::Wait(uint64_t timeout) {
+  constexpr int kMaxEvents = solo5::kMaxManifestEntries + 2;
+  epoll_event ready[kMaxEvents];
+  __kernel_timespec wait = {};
+  wait.tv_sec = static_cast<int64_t>(timeout / kNanoseconds);
+  wait.tv_nsec = static_cast<int64_t>(timeout % kNanoseconds);
+  const long n = ::syscall(SYS_epoll_pwait2, epoll_fd_, ready, kMaxEvents,
+                           &wait, nullptr, size_t{0});
+  if (n < 0 && errno != EINTR) Fatal("epoll_pwait2: %s", std::strerror(errno));
+  Events events;
+  for (long i = 0; i < n; ++i) Sort(ready[i], &events);
+  return events;
+}
+
+// Only while there is something to write: a descriptor that always takes more
+// would keep the guest awake.
+void Hypercalls::WatchConsole(bool watch) {
+  epoll_event event = {};
+  event.events = EPOLLOUT;
+  event.data.u64 = kConsoleEvent;
+  ::epoll_ctl(epoll_fd_, watch ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, console_->fd(),
+              &event);
+}
+
+// Waits for a device at most `timeout` ns, or until a request wakes the guest.
+// Meanwhile the console is served.
+Hypercalls::Events Hypercalls::Sleep(uint64_t timeout) {
   const uint64_t deadline = Now(CLOCK_MONOTONIC) + timeout;
   for (;;) {
-    __kernel_timespec wait = {};
-    wait.tv_sec = static_cast<int64_t>(timeout / kNanoseconds);
-    wait.tv_nsec = static_cast<int64_t>(timeout % kNanoseconds);
-    int n = static_cast<int>(::syscall(SYS_epoll_pwait2, epoll_fd_, events, max,
-                                       &wait, nullptr, size_t{0}));
-    if (n < 0 && errno != EINTR) {
-      Fatal("epoll_pwait2: %s", std::strerror(errno));
-    }
-    const bool asked = TakeRequestEvent(events, &n);
-    const bool wake = asked && sleep_hook_(sleep_context_);
-    if (n > 0 || wake || (n == 0 && !asked)) return n;
+    console_->Drain();
+    const bool watches = console_->is_pending();
+    if (watches) WatchConsole(true);
+    const Events events = Wait(timeout);
+    if (watches) WatchConsole(false);
+    const bool wake = events.request && sleep_hook_(sleep_context_);
+    if (events.count > 0 || wake) return events;
     const uint64_t now = Now(CLOCK_MONOTONIC);
-    timeout = now < deadline ? deadline - now : 0;
+    if (now >= deadline) return events;
+    timeout = deadline - now;
   }
 }
 
 void Hypercalls::Poll(uint64_t address) {
   auto poll = LoadArgument<solo5::HvtPoll>(address);
-  epoll_event events[solo5::kMaxManifestEntries];
-  const int count = WaitForEvents(std::min(poll.timeout_nsecs, kLongestWait),
-                                  events, solo5::kMaxManifestEntries);
-  poll.ready_set = 0;
-  for (int i = 0; i < count; ++i) {
-    poll.ready_set |= uint64_t{1} << events[i].data.u64;
-  }
-  poll.ret = count;
+  const Events events = Sleep(std::min(poll.timeout_nsecs, kLongestWait));
+  poll.ready_set = events.devices;
+  poll.ret = events.count;
   StoreArgument(address, poll);
 }
 
@@ -163,18 +178,10 @@ void Hypercalls::BlockWrite(uint64_t address) {
   auto io = LoadArgument<solo5::HvtBlockIo>(address);
   const uint8_t* data = Readable(io.data, io.len);
   const Device* device = Find(io.handle, Device::Kind::kBlock);
-  Result result = Result::kOk;
-  if (device == nullptr || !IsWithin(*device, io.offset, io.len)) {
-    result = Result::kInvalid;
-  } else if (device->read_only) {
-    result = Result::kError;
-  } else {
-    const ssize_t n =
-        ::pwrite(device->fd, data, io.len, static_cast<off_t>(io.offset));
-    // Going on after a write that failed would lose data silently.
-    if (n < 0) Fatal("block device: write: %s", std::strerror(errno));
-    if (static_cast<uint64_t>(n) != io.len) Fatal("block device: short write");
-  }
+  const Result result =
+      device == nullptr
+          ? Result::kInvalid
+          : WriteBlocks(*device, io.offset, data, io.len, CountersOf(*device));
   io.ret = static_cast<int32_t>(result);
   StoreArgument(address, io);
 }
@@ -183,30 +190,22 @@ void Hypercalls::BlockRead(uint64_t address) {
   auto io = LoadArgument<solo5::HvtBlockIo>(address);
   uint8_t* data = Writable(io.data, io.len);
   const Device* device = Find(io.handle, Device::Kind::kBlock);
-  Result result = Result::kOk;
-  if (device == nullptr || !IsWithin(*device, io.offset, io.len)) {
-    result = Result::kInvalid;
-  } else {
-    const ssize_t n =
-        ::pread(device->fd, data, io.len, static_cast<off_t>(io.offset));
-    if (n < 0) Fatal("block device: read: %s", std::strerror(errno));
-    if (static_cast<uint64_t>(n) != io.len) Fatal("block device: short read");
-  }
+  const Result result =
+      device == nullptr
+          ? Result::kInvalid
+          : ReadBlocks(*device, io.offset, data, io.len, CountersOf(*device));
   io.ret = static_cast<int32_t>(result);
   StoreArgument(address, io);
 }
 
-// A network may lose frames, so one that the host refuses is just that.
 void Hypercalls::NetWrite(uint64_t address) {
   auto io = LoadArgument<solo5::HvtNetIo>(address);
   const uint8_t* data = Readable(io.data, io.len);
   const Device* device = Find(io.handle, Device::Kind::kNet);
-  if (device == nullptr) {
-    io.ret = static_cast<int32_t>(Result::kInvalid);
-  } else {
-    [[maybe_unused]] const ssize_t n = ::write(device->fd, data, io.len);
-    io.ret = static_cast<int32_t>(Result::kOk);
-  }
+  const Result result =
+      device == nullptr ? Result::kInvalid
+                        : SendFrame(*device, data, io.len, CountersOf(*device));
+  io.ret = static_cast<int32_t>(result);
   StoreArgument(address, io);
 }
 
@@ -214,18 +213,9 @@ void Hypercalls::NetRead(uint64_t address) {
   auto io = LoadArgument<solo5::HvtNetIo>(address);
   uint8_t* data = Writable(io.data, io.len);
   const Device* device = Find(io.handle, Device::Kind::kNet);
-  Result result = Result::kInvalid;
-  if (device != nullptr) {
-    const ssize_t n = ::read(device->fd, data, io.len);
-    if (n > 0) {
-      io.len = static_cast<uint64_t>(n);
-      result = Result::kOk;
-    } else if (n == 0 || errno == EAGAIN || errno == EINTR) {
-      result = Result::kAgain;
-    } else {
-      Fatal("network device: read: %s", std::strerror(errno));
-    }
-  }
+  const Result result = device == nullptr ? Result::kInvalid
+                                          : ReceiveFrame(*device, data, &io.len,
+                                                         CountersOf(*device));
   io.ret = static_cast<int32_t>(result);
   StoreArgument(address, io);
 }

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 
+#include "tender/console.h"
 #include "tender/counters.h"
 #include "tender/devices.h"
 #include "tender/hvt/memory.h"
@@ -18,8 +19,10 @@ namespace serai::tender::hvt {
 
 class Hypercalls {
  public:
-  // The data of the event that tells of a request (requests.h).
+  // The data of the events that tell of a request (requests.h), and of room on
+  // the console.
   static constexpr uint64_t kRequestEvent = ~uint64_t{0};
+  static constexpr uint64_t kConsoleEvent = kRequestEvent - 1;
   // Called when that comes while the guest sleeps: whether it is to wake up.
   using SleepHook = bool (*)(void* context);
 
@@ -29,10 +32,11 @@ class Hypercalls {
 
   // Borrows all. `epoll_fd` is CreateEventPoll()'s.
   Hypercalls(const GuestMemory* memory, const DeviceTable* devices,
-             int epoll_fd, Counters* counters)
+             int epoll_fd, Console* console, Counters* counters)
       : memory_(memory),
         devices_(devices),
         epoll_fd_(epoll_fd),
+        console_(console),
         counters_(counters) {}
 
   void SetSleepHook(SleepHook hook, void* context) {
@@ -59,7 +63,17 @@ class Hypercalls {
   void NetRead(uint64_t address);
   [[noreturn]] void Halt(uint64_t address);
 
-  int WaitForEvents(uint64_t timeout, epoll_event* events, int max);
+  // What there was while the guest slept.
+  struct Events {
+    int count = 0;  // of devices
+    uint64_t devices = 0;
+    bool console = false;
+    bool request = false;
+  };
+  Events Wait(uint64_t timeout);
+  void Sort(const epoll_event& event, Events* events);
+  Events Sleep(uint64_t timeout);
+  void WatchConsole(bool watch);
 
   template <typename T>
   T LoadArgument(uint64_t address) const;
@@ -68,10 +82,12 @@ class Hypercalls {
   uint8_t* Readable(uint64_t address, uint64_t length) const;
   uint8_t* Writable(uint64_t address, uint64_t length) const;
   const Device* Find(uint64_t handle, Device::Kind kind) const;
+  DeviceCounters* CountersOf(const Device& device) const;
 
   const GuestMemory* memory_;
   const DeviceTable* devices_;
   int epoll_fd_;
+  Console* console_;
   Counters* counters_;
   SleepHook sleep_hook_ = nullptr;
   void* sleep_context_ = nullptr;

@@ -41,6 +41,9 @@ int HostProtection(const Segment& segment) {
   return segment.readable || segment.executable ? PROT_READ : PROT_NONE;
 }
 
+// Costs no memory until a reader is slow.
+uint8_t console_buffer[64 * 1024];
+
 uint8_t* MapZeroed(uint64_t size) {
   void* const mapped =
       ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
@@ -90,7 +93,8 @@ Machine::Machine(Guest* guest)
       system_(MapZeroed(kSystemSize)),
       memory_(base_, guest->memory, guest->unikernel.LoadedSegments()),
       epoll_fd_(CreateEventPoll(guest->devices)),
-      hypercalls_(&memory_, &guest->devices, epoll_fd_, &counters_),
+      console_(STDOUT_FILENO, console_buffer, &counters_),
+      hypercalls_(&memory_, &guest->devices, epoll_fd_, &console_, &counters_),
       kvm_fd_(OpenKvm(guest->options->kvm_fd)),
       vm_fd_(Control(kvm_fd_, KVM_CREATE_VM, 0, "KVM_CREATE_VM")),
       processor_(kvm_fd_, vm_fd_),
@@ -282,6 +286,7 @@ Crash Machine::FindCrash() const {
 }
 
 void Machine::OnEnd(End end) {
+  console_.Finish();
   if (guest_.options->stats) WriteCounters();
   const bool crashed = end == End::kAbort || end == End::kViolation;
   if (crashed && core_dump_) core_dump_->Write(FindCrash(), &processor_);

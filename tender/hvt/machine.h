@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "tender/console.h"
 #include "tender/counters.h"
 #include "tender/guest.h"
 #include "tender/hvt/core_dump.h"
@@ -47,6 +48,7 @@ class Machine {
   uint8_t* system_;
   GuestMemory memory_;
   int epoll_fd_;
+  Console console_;
   Hypercalls hypercalls_;
   int kvm_fd_;
   int vm_fd_;

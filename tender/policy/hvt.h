@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <ctime>
@@ -50,6 +51,12 @@ inline constexpr Rule kHvtRules[] = {
      .reason = "lets the guest sleep until a frame comes or its time is up; "
                "with no signal mask, so that it can be ended"},
 
+    {.call = SYS_epoll_ctl,
+     .situation = Situation::kNetDevice,
+     .where = {Argument(0) == Slot::kEpollFd, Argument(1) == EPOLL_CTL_DEL,
+               Argument(2) == Slot::kDeviceFd},
+     .reason = "keeps a device that is gone from waking the guest for ever"},
+
     {.call = SYS_pread64,
      .situation = Situation::kBlockDevice,
      .where = {Argument(0) == Slot::kDeviceFd, Argument(3) <= Slot::kLastByte},
@@ -69,6 +76,15 @@ inline constexpr Rule kHvtRules[] = {
     {.call = SYS_write,
      .where = {Argument(0) == STDOUT_FILENO},
      .reason = "prints what the guest says"},
+    {.call = SYS_poll,
+     .where = {Argument(1) == 1},
+     .reason =
+         "asks whether the console takes more, and gives its reader time"},
+    // EPOLL_CTL_ADD is 1, EPOLL_CTL_DEL 2.
+    {.call = SYS_epoll_ctl,
+     .where = {Argument(0) == Slot::kEpollFd, Argument(1) <= EPOLL_CTL_DEL,
+               Argument(2) == STDOUT_FILENO},
+     .reason = "wakes the tender for that reader while the guest sleeps"},
     {.call = SYS_write,
      .where = {Argument(0) == STDERR_FILENO},
      .reason = "says why the guest ended"},

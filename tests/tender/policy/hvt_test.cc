@@ -39,6 +39,8 @@ std::vector<Wanted> WantedWithoutDevices() {
       {SYS_clock_gettime, {{0, Only(CLOCK_MONOTONIC)}}},
       {SYS_clock_gettime, {{0, Only(CLOCK_REALTIME)}}},
       {SYS_write, {{0, Only(1)}}},
+      {SYS_poll, {{1, Only(1)}}},
+      {SYS_epoll_ctl, {{0, Only(kEpoll)}, {1, UpTo(2)}, {2, Only(1)}}},
       {SYS_write, {{0, Only(2)}}},
       {SYS_read, {{0, Only(Requests())}}},
       {SYS_write, {{0, Only(Requests())}}},
@@ -67,6 +69,8 @@ TEST(HvtPolicyTest, AddsWhatItsDevicesTake) {
   std::vector<Wanted> wanted = WantedWithoutDevices();
   wanted.push_back({SYS_read, {{0, Only(kNetFd)}}});
   wanted.push_back({SYS_write, {{0, Only(kNetFd)}}});
+  wanted.push_back(
+      {SYS_epoll_ctl, {{0, Only(kEpoll)}, {1, Only(2)}, {2, Only(kNetFd)}}});
   wanted.push_back(block_call(SYS_pread64, kDiskFd));
   wanted.push_back(block_call(SYS_pread64, kReadOnlyDiskFd));
   wanted.push_back(block_call(SYS_pwrite64, kDiskFd));
