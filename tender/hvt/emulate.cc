@@ -106,7 +106,7 @@ Outcome Emulator::Execute(const Instruction& instruction, kvm_regs* regs,
       SetPair(regs, __builtin_ia32_rdtsc());
       return Outcome::kDone;
     case Op::kCpuid:
-      GuestCpuid(regs);
+      GuestCpuid(*sregs, regs);
       return Outcome::kDone;
     case Op::kSwapGs:
       std::swap(sregs->gs.base, other_gs_base_);

@@ -12,7 +12,7 @@ void Level3::SetUp(const Guest& guest) {
   BuildStub(system_);
   BuildPageTables(system_, guest.memory, guest.unikernel.LoadedSegments(),
                   guest.options->executable_heap);
-  SetStartSystemRegisters(&processor_->sregs());
+  SetStartSystemRegisters(EnableAvx(processor_->fd()), &processor_->sregs());
   SetStartRegisters(guest.unikernel.entry, guest.memory, &processor_->regs());
   processor_->ChangeRegisters();
   processor_->ChangeSystemRegisters();
