@@ -45,7 +45,7 @@ void WriteLine(std::string_view message) {
 [[noreturn]] void Finish(End end, int status) {
   if (EndHook hook = end_hook; hook != nullptr) {
     end_hook = nullptr;
-    hook(end_hook_context, end);
+    hook(end_hook_context, end, status);
   }
   ::_exit(status);
 }

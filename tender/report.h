@@ -37,9 +37,10 @@ void WriteStatus(std::string_view line);
 // What ends a guest.
 enum class End { kExit, kAbort, kViolation, kFailure, kSignal };
 
-// `hook` runs once, at the end of whatever kind, after the message. It may not
-// allocate; when it fails itself, by Fatal(), it is not run again.
-using EndHook = void (*)(void* context, End end);
+// `hook` runs once, at the end of whatever kind, after the message; `status` is
+// what the process will end with. It may not allocate; when it fails itself, by
+// Fatal(), it is not run again.
+using EndHook = void (*)(void* context, End end, int status);
 void SetEndHook(EndHook hook, void* context);
 
 // The tender cannot do its work: exit status 1.

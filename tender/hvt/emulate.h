@@ -14,6 +14,8 @@
 namespace serai::tender::hvt {
 
 // Exceptions by their vector.
+inline constexpr uint8_t kDebug = 1;
+inline constexpr uint8_t kBreakpoint = 3;
 inline constexpr uint8_t kInvalidOpcode = 6;
 inline constexpr uint8_t kGeneralProtection = 13;
 inline constexpr uint8_t kPageFault = 14;

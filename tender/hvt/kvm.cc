@@ -52,7 +52,9 @@ Processor::Processor(int kvm_fd, int vm_fd)
 }
 
 void Processor::FetchSystemRegisters() {
-  if ((run_->kvm_valid_regs & KVM_SYNC_X86_SREGS) != 0) return;
+  // What was changed since is newer than what KVM has.
+  const uint64_t here = run_->kvm_valid_regs | run_->kvm_dirty_regs;
+  if ((here & KVM_SYNC_X86_SREGS) != 0) return;
   Control(fd_, KVM_GET_SREGS, &sregs(), "KVM_GET_SREGS");
 }
 

@@ -2,6 +2,7 @@
 #include "tender/hvt/level3.h"
 
 #include "tender/hvt/cpu.h"
+#include "tender/hvt/debugger.h"
 #include "tender/hvt/layout.h"
 #include "tender/hvt/paging.h"
 #include "tender/hvt/stub.h"
@@ -48,17 +49,20 @@ void Level3::OnTrap(uint8_t vector) {
   regs.rip = frame.rip;
   regs.rsp = frame.rsp;
   regs.rflags = frame.rflags;
+  processor_->ChangeRegisters();
+  processor_->ChangeSystemRegisters();
+  if (debugger_ != nullptr && debugger_->TakeTrap(vector)) return;
   const Exception exception = {vector, frame.error};
   if (vector == kPageFault) CheckPageFault(exception);
   // Bit 1 tells of an interrupt gate: the guest used `int`, which is no more
   // its right here than on a bare processor.
   const bool refused = vector == kGeneralProtection && (frame.error & 2) == 0;
   if (!refused || !DoRefusedInstruction()) Deliver(exception);
-  processor_->ChangeRegisters();
-  processor_->ChangeSystemRegisters();
+  if (debugger_ != nullptr) debugger_->FinishTrap();
 }
 
 void Level3::Deliver(const Exception& exception) {
+  if (debugger_ != nullptr && !debugger_->Allow(exception)) return;
   kvm_regs& regs = processor_->regs();
   const uint64_t rip = regs.rip;
   ++counters_->exceptions;

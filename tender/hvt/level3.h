@@ -14,6 +14,8 @@
 
 namespace serai::tender::hvt {
 
+class Debugger;
+
 class Level3 {
  public:
   // Borrows all.
@@ -28,6 +30,9 @@ class Level3 {
 
   // Fills the system area and sets the state at entry.
   void SetUp(const Guest& guest);
+
+  // `debugger` is asked about each trap from here on.
+  void SetDebugger(Debugger* debugger) { debugger_ = debugger; }
 
   // Serves the exit of an `out` where that is the stub's; false where it is the
   // guest's own.
@@ -61,6 +66,7 @@ class Level3 {
   Processor* processor_;
   Hypercalls* hypercalls_;
   Counters* counters_;
+  Debugger* debugger_ = nullptr;
   Fault fault_;
   bool faulted_ = false;
 };

@@ -41,6 +41,12 @@ int HostProtection(const Segment& segment) {
   return segment.readable || segment.executable ? PROT_READ : PROT_NONE;
 }
 
+// A debugger changes text as well.
+int DebuggedProtection(const Segment& segment) {
+  const int protection = HostProtection(segment);
+  return protection == PROT_NONE ? PROT_NONE : protection | PROT_WRITE;
+}
+
 // Costs no memory until a reader is slow.
 uint8_t console_buffer[64 * 1024];
 
@@ -56,11 +62,13 @@ uint8_t* MapZeroed(uint64_t size) {
 }
 
 uint8_t* MapMemory(const Guest& guest) {
+  const auto protection =
+      guest.options->gdb.wanted ? DebuggedProtection : HostProtection;
   if (guest.snapshot != nullptr) {
-    return MapSnapshot(*guest.snapshot, guest.unikernel, HostProtection);
+    return MapSnapshot(*guest.snapshot, guest.unikernel, protection);
   }
   uint8_t* const base = MapZeroed(guest.memory);
-  LoadSegments(guest.kernel_fd, guest.unikernel, base, HostProtection);
+  LoadSegments(guest.kernel_fd, guest.unikernel, base, protection);
   return base;
 }
 
@@ -121,6 +129,10 @@ Machine::Machine(Guest* guest)
                        at_level3_ ? &level3_.emulator() : nullptr, cpuid);
   }
   if (guest_.options->dump_core.is_given()) core_dump_.emplace(guest_, base_);
+  if (guest_.options->gdb.wanted) {
+    debugger_.emplace(guest_.options->gdb, &processor_, &memory_, at_level3_);
+    level3_.SetDebugger(&*debugger_);
+  }
 }
 
 // Replaces the state at entry by that of the snapshot. What the guest was told
@@ -157,6 +169,7 @@ void Machine::Confine() {
     bindings.Have(policy::Situation::kPageMap)
         .Set(policy::Slot::kPageMapFd, guest_.page_map_fd);
   }
+  if (debugger_) debugger_->Bind(&bindings);
   if (core_dump_) core_dump_->Bind(&bindings);
   if (snapshots_) snapshots_->Bind(&bindings);
   MakeFilter(bindings).Install();
@@ -168,7 +181,9 @@ void Machine::Run() {
   if (snapshots_) AcceptRequests(SIGUSR2, Request::kSnapshot);
   if (core_dump_) AcceptRequests(SIGQUIT, Request::kDumpCore);
   SetEndHook(
-      [](void* self, End end) { static_cast<Machine*>(self)->OnEnd(end); },
+      [](void* self, End end, int status) {
+        static_cast<Machine*>(self)->OnEnd(end, status);
+      },
       this);
   hypercalls_.SetSleepHook(
       [](void* self) {
@@ -180,7 +195,9 @@ void Machine::Run() {
         static_cast<Machine*>(self)->OnAbort(trap);
       },
       this);
+  if (debugger_) debugger_->Accept();
   Confine();
+  if (debugger_) debugger_->Start();
   for (;;) {
     if (processor_.Run() == Processor::Stop::kInterrupted) {
       OnInterrupt();
@@ -192,8 +209,11 @@ void Machine::Run() {
 
 void Machine::OnExit() {
   ++counters_.exits;
-  if (processor_.run().exit_reason != KVM_EXIT_IO) OnUnhandledExit();
-  OnIo();
+  if (processor_.run().exit_reason == KVM_EXIT_IO) {
+    OnIo();
+  } else if (!debugger_ || !debugger_->TakeExit()) {
+    OnUnhandledExit();
+  }
   if (postponed_ != 0) {
     // Not now: KVM completes this exit when it is entered again, which a
     // request makes it do without going on.
@@ -232,18 +252,28 @@ bool Machine::OnSleepDisturbed() {
   constexpr auto kAtOnce = static_cast<uint32_t>(Request::kStats);
   const uint32_t requests = TakeRequests();
   ServeRequests(requests & kAtOnce);
-  const uint32_t rest = requests & ~kAtOnce;
+  uint32_t rest = requests & ~kAtOnce;
+  // A debugger may have sent something of no consequence.
+  if (Includes(rest, Request::kDebugger) && !debugger_->WantsStop()) {
+    rest &= ~static_cast<uint32_t>(Request::kDebugger);
+  }
   if (rest != 0) Ask(static_cast<Request>(rest));
   return rest != 0;
 }
 
 void Machine::ServeRequests(uint32_t requests) {
   if (Includes(requests, Request::kStats)) WriteCounters();
+  if (Includes(requests, Request::kDebugger)) debugger_->OnRequest();
+  constexpr auto kCopies = static_cast<uint32_t>(Request::kSnapshot) |
+                           static_cast<uint32_t>(Request::kDumpCore);
+  const bool hide = debugger_ && (requests & kCopies) != 0;
+  if (hide) debugger_->Hide();
   if (Includes(requests, Request::kSnapshot)) snapshots_->Take();
   if (Includes(requests, Request::kDumpCore)) {
     core_dump_->Write({processor_.regs(), SIGQUIT}, &processor_);
     EndWithSignal(SIGQUIT);
   }
+  if (hide) debugger_->Show();
 }
 
 void Machine::WriteCounters() {
@@ -285,11 +315,13 @@ Crash Machine::FindCrash() const {
   return {regs, faulted ? SignalOf(fault->exception.vector) : SIGSEGV};
 }
 
-void Machine::OnEnd(End end) {
+void Machine::OnEnd(End end, int status) {
   console_.Finish();
   if (guest_.options->stats) WriteCounters();
   const bool crashed = end == End::kAbort || end == End::kViolation;
-  if (crashed && core_dump_) core_dump_->Write(FindCrash(), &processor_);
+  const Crash crash = crashed ? FindCrash() : Crash();
+  if (debugger_) debugger_->OnEnd(end, status, crashed ? &crash : nullptr);
+  if (crashed && core_dump_) core_dump_->Write(crash, &processor_);
 }
 
 void Machine::OnUnhandledExit() {

@@ -10,6 +10,7 @@
 #include "tender/counters.h"
 #include "tender/guest.h"
 #include "tender/hvt/core_dump.h"
+#include "tender/hvt/debugger.h"
 #include "tender/hvt/hypercall.h"
 #include "tender/hvt/kvm.h"
 #include "tender/hvt/level3.h"
@@ -40,7 +41,7 @@ class Machine {
   void WriteCounters();
   [[noreturn]] void OnAbort(const Trap* trap);
   Crash FindCrash() const;
-  void OnEnd(End end);
+  void OnEnd(End end, int status);
 
   Guest& guest_;
   Counters counters_;
@@ -55,6 +56,7 @@ class Machine {
   Processor processor_;
   bool at_level3_;
   Level3 level3_;
+  std::optional<Debugger> debugger_;
   std::optional<CoreDump> core_dump_;
   std::optional<Snapshots> snapshots_;
   std::optional<Crash> abort_;

@@ -3,12 +3,12 @@
 
 #include <cstring>
 
+#include "tender/hvt/emulate.h"
 #include "tender/hvt/layout.h"
 
 namespace serai::tender::hvt {
 namespace {
 
-constexpr uint8_t kBreakpoint = 3;
 constexpr uint8_t kOverflow = 4;
 
 // Descriptors, all with the accessed bit set.

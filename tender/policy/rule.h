@@ -38,6 +38,7 @@ enum class Situation : uint8_t {
   kStatus,    // --status
   kDumpCore,  // --dumpcore
   kSnapshot,  // --snapshot-to
+  kGdb,       // --gdb
   kPageMap,   // either, where the page map could be opened
   kCount,
 };
@@ -55,6 +56,7 @@ enum class Slot : uint8_t {
   kVcpuFd,
   kRequestFd,  // RequestEvent()
   kStatusFd,
+  kGdbFd,
   kPageMapFd,        // Guest::page_map_fd
   kCoreDirectoryFd,  // where the core file goes
   kCoreFd,           // the number that it gets

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// Lets gdb look at the guest and control it (--gdb).
+//
+// At level 3 a breakpoint is an `int3` in the guest's text and a step is taken
+// with the trap flag; both end in the stub. The guest sees neither: the flag is
+// taken back wherever it shows, and an instruction that is emulated is one step
+// as any other. Watchpoints are in the processor's debug registers. At level 0
+// KVM does all three.
+
+#include <array>
+#include <cstdint>
+
+#include "tender/filter.h"
+#include "tender/gdb/connection.h"
+#include "tender/gdb/session.h"
+#include "tender/hvt/core_dump.h"
+#include "tender/hvt/emulate.h"
+#include "tender/hvt/kvm.h"
+#include "tender/hvt/memory.h"
+#include "tender/report.h"
+
+namespace serai::tender::hvt {
+
+class Debugger final : private gdb::Target {
+ public:
+  // Listens. Borrows all; what the memory holds must be writable for the host.
+  Debugger(const GdbOptions& options, Processor* processor,
+           const GuestMemory* memory, bool at_level3);
+
+  // Waits for the debugger to come.
+  void Accept();
+  // What this takes, once it has come.
+  void Bind(Bindings* bindings) const;
+
+  // Before the guest's first instruction, and whenever the debugger may want
+  // something: serves it, if it does, until it lets the guest go on.
+  void Start();
+  void OnRequest();
+  // Whether OnRequest() has something to do.
+  bool WantsStop() { return attached_ && session_.WantsStop(); }
+
+  // At level 3 the guest trapped, and its registers are in place. True when
+  // that was the debugger's doing, and all is done.
+  bool TakeTrap(uint8_t vector);
+  // The guest is about to get `exception`; false when it is not to.
+  bool Allow(const Exception& exception);
+  // What the trap was about has been done.
+  void FinishTrap();
+
+  // At level 0 the guest has left by an exit other than `out`. True when that
+  // was the debugger's doing, and all is done.
+  bool TakeExit();
+
+  // The guest has ended. `crash` says where it went wrong, null where it
+  // didn't.
+  void OnEnd(End end, int status, const Crash* crash);
+
+  // Takes the debugger's traces off the guest, while it is copied, and puts
+  // them back.
+  void Hide();
+  void Show();
+
+ private:
+  static constexpr size_t kMaxBreakpoints = 256;
+  static constexpr size_t kHardwarePoints = 4;
+
+  struct Breakpoint {
+    uint64_t address;
+    uint8_t original;
+  };
+  struct HardwarePoint {
+    bool used = false;
+    gdb::Point point = gdb::Point::kHardware;
+    uint64_t address = 0;
+    uint64_t size = 0;
+  };
+  // What the instruction that is stepped over does to the flags on the stack.
+  enum class Flow { kOther, kPushesFlags, kPopsFlags };
+
+  void ReadRegisters(gdb::Registers* registers) override;
+  bool WriteRegisters(const gdb::Registers& registers) override;
+  bool ReadMemory(uint64_t address, std::span<uint8_t> to) override;
+  bool WriteMemory(uint64_t address, std::span<const uint8_t> from) override;
+  gdb::Answer Insert(gdb::Point point, uint64_t address,
+                     uint64_t size) override;
+  gdb::Answer Remove(gdb::Point point, uint64_t address,
+                     uint64_t size) override;
+
+  gdb::Answer InsertBreakpoint(uint64_t address);
+  gdb::Answer RemoveBreakpoint(uint64_t address);
+  Breakpoint* FindBreakpoint(uint64_t address);
+  bool ControlProcessor();
+  bool SetDebugRegisters();
+  bool SetGuestDebug();
+  uint64_t PlaceHardwarePoints(__u64* addresses) const;
+  uint64_t TakeDebugStatus();
+  void StopAt(const gdb::Stop& stop);
+  void GoOn();
+  void Leave();
+  void Disarm(bool stepped);
+  Flow FlowOf(uint64_t rip);
+  gdb::Stop HardwareStop(uint64_t flags) const;
+
+  gdb::Connection connection_;
+  gdb::Session session_;
+  Processor* processor_;
+  const GuestMemory* memory_;
+  bool at_level3_;
+  bool has_debug_registers_;
+  bool attached_ = true;
+  bool stepping_ = false;
+  bool armed_ = false;     // the trap flag is set, and not the guest's
+  bool reinject_ = false;  // the guest gets the breakpoint it stopped at
+  bool retrying_ = false;  // the guest did not get its exception
+  bool ended_ = false;
+  bool hardware_set_ = false;         // some debug registers are in use
+  uint64_t told_rip_ = ~uint64_t{0};  // of the last exception that was told of
+  int signal_ = 0;                    // for the guest, when it went on
+  Flow flow_ = Flow::kOther;
+  size_t breakpoint_count_ = 0;
+  std::array<Breakpoint, kMaxBreakpoints> breakpoints_;
+  std::array<HardwarePoint, kHardwarePoints> hardware_;
+};
+
+}  // namespace serai::tender::hvt
