@@ -22,7 +22,8 @@ struct DeviceOption {
   std::string_view path;
   int fd;           // kNet, kBlock: of @FD, else -1
   bool read_only;   // kBlock
-  uint32_t number;  // kNetMtu, kBlockSectorSize
+  // kNetMtu, kBlockSectorSize. kNet: the MTU where it is known, else 0.
+  uint32_t number;
   uint8_t mac[6];   // kNetMac
 };
 

@@ -131,6 +131,9 @@ void AttachNet(const DeviceOption& option, ManifestEntry* entry,
   if (option.fd >= 0) {
     MakeNonBlocking(option);
     device->fd = option.fd;
+    if (option.number != 0) {
+      entry->net.mtu = static_cast<uint16_t>(option.number);
+    }
   } else {
     device->fd = OpenInterface(option, &entry->net.mtu);
   }
@@ -244,6 +247,20 @@ void CheckAllAttached(const Manifest& manifest) {
 }
 
 }  // namespace
+
+void OpenDevices(Options* options) {
+  for (size_t i = 0; i < options->device_option_count; ++i) {
+    DeviceOption* const option = &options->device_options[i];
+    if (option->fd >= 0) continue;
+    if (option->kind == DeviceOption::Kind::kBlock) {
+      option->fd = OpenBlock(*option);
+    } else if (option->kind == DeviceOption::Kind::kNet) {
+      uint16_t mtu = 0;
+      option->fd = OpenInterface(*option, &mtu);
+      option->number = mtu;
+    }
+  }
+}
 
 DeviceTable AttachDevices(const Options& options, Manifest* manifest) {
   DeviceTable devices;

@@ -26,6 +26,11 @@ struct Device {
 // Indexed by handle, which is the entry's index in the manifest.
 using DeviceTable = std::array<Device, solo5::kMaxManifestEntries>;
 
+// Opens what `options` name by a path or an interface's name; they then hold its
+// descriptor. For a process that will find no file any more. Ends the process
+// with a message where that fails.
+void OpenDevices(Options* options);
+
 // Opens what `options` name, fills `manifest` and returns the table. Ends the
 // process with a message where an option names no device, a device cannot be
 // opened, or one stays without.

@@ -17,6 +17,7 @@
 #include "tender/guest.h"
 #include "tender/hvt/machine.h"
 #include "tender/hvt/snapshot_reader.h"
+#include "tender/jail/jail.h"
 #include "tender/options.h"
 #include "tender/report.h"
 #include "tender/signals.h"
@@ -114,12 +115,45 @@ void CheckTarget(const Options& options, const Unikernel& unikernel) {
         option);
 }
 
-// Core files and snapshots are made faster with it, and can do without.
-int OpenPageMap(const Options& options) {
+// Where the page map of this process, or of a child, is found, if it is wanted:
+// core files and snapshots are made faster with it, and can do without.
+int OpenProc(const Options& options) {
   if (!options.dump_core.is_given() && !options.snapshot_to.is_given()) {
     return -1;
   }
-  return ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  return ::open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int OpenPageMap(int proc) {
+  if (proc < 0) return -1;
+  // It is root's as long as this process is not to be inspected.
+  ::prctl(PR_SET_DUMPABLE, 1);
+  const int page_map = ::openat(proc, "self/pagemap", O_RDONLY | O_CLOEXEC);
+  ForbidCoreDumps();
+  ::close(proc);
+  return page_map;
+}
+
+void OpenPlace(const char* option, Place* place) {
+  if (!place->is_given() || place->fd >= 0) return;
+  place->fd = ::open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (place->fd < 0) {
+    Fatal("%s: %s: %s", option, place->path, std::strerror(errno));
+  }
+}
+
+// All that the options name, while there are files to be found. What is in them
+// is looked at inside the jail.
+void OpenAll(Options* options) {
+  OpenPlace("--dumpcore", &options->dump_core);
+  OpenPlace("--snapshot-to", &options->snapshot_to);
+  OpenPlace("--restore-from", &options->restore_from);
+  if (options->kernel != nullptr) options->kernel_fd = OpenKernel(*options);
+  OpenDevices(options);
+  // Whether it is needed is not known yet.
+  if (options->kvm_fd < 0) {
+    options->kvm_fd = ::open("/dev/kvm", O_RDWR | O_CLOEXEC);
+  }
 }
 
 // Too large for the stack's taste, and there is one of each.
@@ -149,14 +183,21 @@ void ReadGuest(const Options& options) {
   Options options;
   Parse(argc, argv, &options);
   SetStatusFd(options.status_fd);
+  InstallSignalHandlers();
+  const int proc = OpenProc(options);
+  if (options.jail.wanted) {
+    OpenAll(&options);
+    EnterJail(options, {&proc, 1});
+  }
+  guest.page_map_fd = OpenPageMap(proc);
   ReadGuest(options);
-  guest.page_map_fd = OpenPageMap(options);
   guest.devices = AttachDevices(options, &guest.unikernel.manifest);
   if (guest.snapshot != nullptr) {
     hvt::MatchDevices(snapshot, options, &guest.unikernel.manifest);
   }
-  InstallSignalHandlers();
   if (guest.unikernel.target == Target::kHvt) hvt::Run(&guest);
+  if (options.kvm_fd >= 0) ::close(options.kvm_fd);
+  if (options.jail.wanted) ForbidProcesses();
   spt::Run(guest);
 }
 

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tender/jail/jail.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "tender/jail/limits.h"
+#include "tender/jail/privileges.h"
+#include "tender/jail/root.h"
+#include "tender/jail/waiter.h"
+#include "tender/report.h"
+
+namespace serai::tender {
+namespace {
+
+// What is kept, in ascending order.
+class Descriptors {
+ public:
+  Descriptors(const Options& options, std::span<const int> others) {
+    Add(STDOUT_FILENO);
+    Add(STDERR_FILENO);
+    Add(options.kernel_fd);
+    Add(options.kvm_fd);
+    Add(options.status_fd);
+    Add(options.dump_core.fd);
+    Add(options.snapshot_to.fd);
+    Add(options.restore_from.fd);
+    for (size_t i = 0; i < options.device_option_count; ++i) {
+      Add(options.device_options[i].fd);
+    }
+    for (const int fd : others) Add(fd);
+    std::sort(kept_.data(), kept_.data() + count_);
+  }
+
+  // Of the others, none was meant for the guest.
+  void CloseAllOthers() const {
+    unsigned next = 0;
+    for (size_t i = 0; i < count_; ++i) {
+      const auto kept = static_cast<unsigned>(kept_[i]);
+      if (kept > next) Close(next, kept - 1);
+      next = std::max(next, kept + 1);
+    }
+    Close(next, ~0u);
+  }
+
+  int highest() const { return kept_[count_ - 1]; }
+
+ private:
+  static constexpr size_t kMax = Options::kMaxDeviceOptions + 16;
+
+  void Add(int fd) {
+    if (fd < 0) return;
+    if (count_ == kMax) Fatal("bug: too many descriptors");
+    kept_[count_++] = fd;
+  }
+  static void Close(unsigned first, unsigned last) {
+    if (::syscall(SYS_close_range, first, last, 0) != 0) {
+      Fatal("--jail: close_range: %s", std::strerror(errno));
+    }
+  }
+
+  std::array<int, kMax> kept_;
+  size_t count_ = 0;
+};
+
+// The program that started the tender may have asked for it to die with it. The
+// kernel forgets that when a process changes its rights.
+class TieToParent {
+ public:
+  TieToParent() : parent_(::getppid()) {
+    if (::prctl(PR_GET_PDEATHSIG, &signal_) != 0) signal_ = 0;
+  }
+
+  void Renew() const {
+    if (signal_ == 0) return;
+    if (::prctl(PR_SET_PDEATHSIG, signal_) != 0) {
+      Fatal("--jail: prctl(PR_SET_PDEATHSIG): %s", std::strerror(errno));
+    }
+    // It may have died while nothing was set.
+    if (::getppid() != parent_) ::kill(::getpid(), signal_);
+  }
+
+ private:
+  pid_t parent_;
+  int signal_ = 0;
+};
+
+void MakeNamespaces(const JailOptions& jail) {
+  // A user namespace has rights over a mount namespace of its own only, and
+  // without that there is no empty root.
+  const bool mount = jail.mount || jail.user;
+  const int flags =
+      (jail.user ? CLONE_NEWUSER : 0) | (mount ? CLONE_NEWNS : 0) |
+      (jail.pid ? CLONE_NEWPID : 0) | (jail.net ? CLONE_NEWNET : 0) |
+      (jail.ipc ? CLONE_NEWIPC : 0) | (jail.uts ? CLONE_NEWUTS : 0);
+  if (flags == 0 || ::unshare(flags) == 0) return;
+  const int error = errno;
+  if (error == EPERM && !jail.user) {
+    Fatal("--jail: making namespaces: %s: add the word user (--jail=user,...)",
+          std::strerror(error));
+  }
+  if (jail.user && (error == EPERM || error == ENOSPC)) {
+    Fatal(
+        "--jail: making a user namespace: %s: this system does not allow it "
+        "to this user here",
+        std::strerror(error));
+  }
+  Fatal("--jail: making namespaces: %s", std::strerror(error));
+}
+
+}  // namespace
+
+void EnterJail(const Options& options, std::span<const int> others) {
+  const JailOptions& jail = options.jail;
+  const TieToParent tie;
+  const Descriptors descriptors(options, others);
+  descriptors.CloseAllOthers();
+  if (jail.user) {
+    const Identity outside = BecomeUserOutside(jail);
+    MakeNamespaces(jail);
+    MapUser(jail, outside);
+  } else {
+    MakeNamespaces(jail);
+  }
+  EnterEmptyRoot(jail.mount || jail.user);
+  ForbidNewPrivileges();
+  DropBoundingSet();
+  if (!jail.user) BecomeUser(jail);
+  DropCapabilities();
+  SetLimits(options, descriptors.highest());
+  ForbidInspection();
+  tie.Renew();
+  if (jail.pid) BecomeFirstProcess(options);
+}
+
+}  // namespace serai::tender
