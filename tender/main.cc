@@ -14,7 +14,9 @@
 #include "lib/solo5/unikernel.h"
 #include "tender/console.h"
 #include "tender/devices.h"
+#include "tender/gdb/connection.h"
 #include "tender/guest.h"
+#include "tender/hvt/kvm.h"
 #include "tender/hvt/machine.h"
 #include "tender/hvt/snapshot_reader.h"
 #include "tender/jail/jail.h"
@@ -142,6 +144,9 @@ void OpenPlace(const char* option, Place* place) {
   }
 }
 
+// Why /dev/kvm did not open, where it did not.
+int kvm_error = 0;
+
 // All that the options name, while there are files to be found. What is in them
 // is looked at inside the jail.
 void OpenAll(Options* options) {
@@ -150,9 +155,13 @@ void OpenAll(Options* options) {
   OpenPlace("--restore-from", &options->restore_from);
   if (options->kernel != nullptr) options->kernel_fd = OpenKernel(*options);
   OpenDevices(options);
+  if (options->gdb.wanted) {
+    options->gdb.listener_fd = gdb::Listen(options->gdb);
+  }
   // Whether it is needed is not known yet.
   if (options->kvm_fd < 0) {
-    options->kvm_fd = ::open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    options->kvm_fd = hvt::TryToOpenKvm();
+    kvm_error = errno;
   }
 }
 
@@ -195,7 +204,12 @@ void ReadGuest(const Options& options) {
   if (guest.snapshot != nullptr) {
     hvt::MatchDevices(snapshot, options, &guest.unikernel.manifest);
   }
-  if (guest.unikernel.target == Target::kHvt) hvt::Run(&guest);
+  if (guest.unikernel.target == Target::kHvt) {
+    if (options.jail.wanted && options.kvm_fd < 0) {
+      hvt::EndWithoutKvm(kvm_error);
+    }
+    hvt::Run(&guest);
+  }
   if (options.kvm_fd >= 0) ::close(options.kvm_fd);
   if (options.jail.wanted) ForbidProcesses();
   spt::Run(guest);

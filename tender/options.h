@@ -50,6 +50,7 @@ struct GdbOptions {
 
   bool wanted = false;
   const char* unix_path = nullptr;  // null: TCP on the loopback interface
+  int listener_fd = -1;             // -1: nothing listens there yet
   uint16_t port = kDefaultPort;
 };
 

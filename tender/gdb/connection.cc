@@ -66,10 +66,15 @@ int ListenOnPath(const char* path) {
 
 }  // namespace
 
+int Listen(const GdbOptions& options) {
+  return options.unix_path != nullptr ? ListenOnPath(options.unix_path)
+                                      : ListenOnPort(options.port);
+}
+
 Connection::Connection(const GdbOptions& options)
     : options_(options),
-      listener_(options.unix_path != nullptr ? ListenOnPath(options.unix_path)
-                                             : ListenOnPort(options.port)) {}
+      listener_(options.listener_fd >= 0 ? options.listener_fd
+                                         : Listen(options)) {}
 
 void Connection::Accept() {
   if (options_.unix_path != nullptr) {

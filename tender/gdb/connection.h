@@ -8,9 +8,12 @@
 
 namespace serai::tender::gdb {
 
+// Listens where `options` say; ends the process where that can't be.
+int Listen(const GdbOptions& options);
+
 class Connection final : public Stream {
  public:
-  // Listens where `options` say; ends the process where that can't be.
+  // Listens, where nobody does yet.
   explicit Connection(const GdbOptions& options);
 
   // Waits for the debugger, the only one there will be, and listens no more.

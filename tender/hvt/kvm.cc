@@ -11,14 +11,18 @@ constexpr int kKvmApi = 12;
 
 }  // namespace
 
+int TryToOpenKvm() { return ::open("/dev/kvm", O_RDWR | O_CLOEXEC); }
+
+void EndWithoutKvm(int error) {
+  Fatal(
+      "Could not open /dev/kvm: %s: an hvt guest needs KVM; the same unikernel "
+      "built for spt runs without",
+      std::strerror(error));
+}
+
 int OpenKvm(int given) {
-  const int fd = given >= 0 ? given : ::open("/dev/kvm", O_RDWR | O_CLOEXEC);
-  if (fd < 0) {
-    Fatal(
-        "Could not open /dev/kvm: %s: an hvt guest needs KVM; the same "
-        "unikernel built for spt runs without",
-        std::strerror(errno));
-  }
+  const int fd = given >= 0 ? given : TryToOpenKvm();
+  if (fd < 0) EndWithoutKvm(errno);
   const int api = Control(fd, KVM_GET_API_VERSION, 0, "is that /dev/kvm?");
   if (api != kKvmApi) {
     Fatal("KVM: API version %d; %d is needed", api, kKvmApi);
