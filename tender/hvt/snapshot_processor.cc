@@ -100,13 +100,11 @@ void RestoreEvents(const SnapshotException& exception, int fd) {
 }
 
 void RestoreXstate(const SnapshotProcessor& saved, int fd) {
-  if (saved.xcr0 != kInitialXcr0) {
-    kvm_xcrs xcrs = {};
-    xcrs.nr_xcrs = 1;
-    xcrs.xcrs[0].value = saved.xcr0;
-    Control(fd, KVM_SET_XCRS, &xcrs,
-            "the snapshot's XCR0 is refused: KVM_SET_XCRS");
-  }
+  kvm_xcrs xcrs = {};
+  xcrs.nr_xcrs = 1;
+  xcrs.xcrs[0].value = saved.xcr0;
+  Control(fd, KVM_SET_XCRS, &xcrs,
+          "the snapshot's XCR0 is refused: KVM_SET_XCRS");
   Control(fd, kSetXsave, &saved.xsave,
           "the snapshot's vector registers are refused: KVM_SET_XSAVE");
 }

@@ -161,6 +161,30 @@ void MatchBlock(const ManifestEntry& known, const ManifestEntry& attached) {
   }
 }
 
+// Whether each bit that `had` has of a leaf's sets of features is in `has`.
+// What else CPUID tells identifies the processor, which may be another.
+bool HasFeatures(const SnapshotLeaf& had, const kvm_cpuid_entry2& has) {
+  struct Sets {
+    uint32_t function;
+    bool eax, ebx, ecx, edx;
+  };
+  static constexpr Sets kSets[] = {
+      {0x1, false, false, true, true},
+      {0x7, false, true, true, true},
+      {0xd, true, false, false, false},  // the states of XSAVE, and its forms
+      {0x80000001, false, false, true, true},
+      {0x80000007, false, false, false, true},
+  };
+  for (const Sets& sets : kSets) {
+    if (sets.function != had.function) continue;
+    return !(sets.eax && (had.eax & ~has.eax) != 0) &&
+           !(sets.ebx && (had.ebx & ~has.ebx) != 0) &&
+           !(sets.ecx && (had.ecx & ~has.ecx) != 0) &&
+           !(sets.edx && (had.edx & ~has.edx) != 0);
+  }
+  return true;
+}
+
 }  // namespace
 
 int OpenDirectory(const Place& place, const char* option) {
@@ -224,27 +248,19 @@ void MatchDevices(const Snapshot& snapshot, const Options& options,
   *manifest = known;
 }
 
-// Words of features only: what identifies the processor may differ, and so may
-// what the guest can do without.
 void CheckFeatures(const SnapshotState& state, const CpuidTable& cpuid) {
   for (size_t i = 0; i < kCpuidEntries; ++i) {
     const SnapshotLeaf& had = state.cpuid[i];
     const kvm_cpuid_entry2& has = cpuid.entries[i];
-    const bool features = had.function == 1 || had.function == 7 ||
-                          had.function == 0x80000001 ||
-                          had.function == 0x80000007;
     if (had.function != has.function || had.index != has.index) {
-      Fatal("--restore-from: the snapshot is of another version's CPUID");
+      Fatal("--restore-from: the snapshot's CPUID is that of another version");
     }
-    if (!features) continue;
-    const bool words = had.function != 1;  // EBX of 1 is none of features
-    if ((words && (had.ebx & ~has.ebx) != 0) || (had.ecx & ~has.ecx) != 0 ||
-        (had.edx & ~has.edx) != 0) {
-      Fatal(
-          "--restore-from: the guest knows features of a processor (CPUID "
-          "0x%x: 0x%x 0x%x 0x%x) that this one lacks (0x%x 0x%x 0x%x)",
-          had.function, had.ebx, had.ecx, had.edx, has.ebx, has.ecx, has.edx);
-    }
+    if (HasFeatures(had, has)) continue;
+    Fatal(
+        "--restore-from: the guest knows features of a processor that this one "
+        "lacks: CPUID 0x%x: 0x%x 0x%x 0x%x 0x%x, here 0x%x 0x%x 0x%x 0x%x",
+        had.function, had.eax, had.ebx, had.ecx, had.edx, has.eax, has.ebx,
+        has.ecx, has.edx);
   }
 }
 
