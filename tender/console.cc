@@ -13,6 +13,7 @@
 #include <ctime>
 
 #include "tender/line.h"
+#include "tender/reopen.h"
 
 namespace serai::tender {
 namespace {
@@ -30,15 +31,8 @@ bool IsNonBlocking(int fd) {
 
 // Replaces the open file behind `fd` by another one of the same pipe or
 // terminal that does not block. The one that others share stays as it is.
-bool Reopen(int fd) {
-  char path[32];
-  Line line({path, sizeof(path) - 1});
-  const size_t length = line.Text("/proc/self/fd/")
-                            .Number(static_cast<uint64_t>(fd))
-                            .text()
-                            .size();
-  path[length] = '\0';
-  const int own = ::open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+bool ReplaceByNonBlocking(int fd) {
+  const int own = Reopen(fd, O_WRONLY | O_NONBLOCK | O_NOCTTY);
   if (own < 0) return false;
   const bool replaced = ::dup3(own, fd, O_CLOEXEC) == fd;
   ::close(own);
@@ -59,7 +53,7 @@ Console::Console(int fd, std::span<uint8_t> buffer, Counters* counters)
   if (!terminal && !S_ISFIFO(status.st_mode) && !S_ISSOCK(status.st_mode)) {
     return;  // a file or the like, which never waits for a reader
   }
-  if (!S_ISSOCK(status.st_mode) && Reopen(fd)) return;
+  if (!S_ISSOCK(status.st_mode) && ReplaceByNonBlocking(fd)) return;
   // A writable pipe or socket has room for this much, a terminal for a
   // character.
   ask_ = true;

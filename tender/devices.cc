@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,6 +16,7 @@
 #include <cstring>
 
 #include "lib/solo5/unikernel.h"
+#include "tender/reopen.h"
 #include "tender/report.h"
 
 namespace serai::tender {
@@ -140,45 +142,80 @@ void AttachNet(const DeviceOption& option, ManifestEntry* entry,
   RandomMac(entry->net.mac);
 }
 
-int OpenBlock(const DeviceOption& option) {
-  if (option.fd < 0) {
-    const Terminated path(option.path);
-    const int mode = option.read_only ? O_RDONLY : O_RDWR;
-    const int fd = ::open(path.get(), mode | O_CLOEXEC);
-    if (fd >= 0) return fd;
-    Fatal("Could not open block device: %s: %s%s", path.get(),
-          std::strerror(errno),
-          errno == EROFS || errno == EACCES ? " (:ro attaches read-only)" : "");
+// Waiting for the medium is a property of the open file, so that it holds for
+// an spt guest too, which writes by itself. It can't be given to one that is
+// open: the same file is opened once more.
+int ReopenSynchronous(int fd) {
+  const int again = Reopen(fd, O_RDWR | O_DSYNC);
+  if (again < 0) {
+    Fatal(
+        "Could not open block device: @%d: %s: for --block-sync=full it has to "
+        "be open with O_DSYNC, or to be opened so through /proc",
+        fd, std::strerror(errno));
   }
+  return again;
+}
+
+int OpenBlockPath(const DeviceOption& option, BlockSync sync) {
+  const Terminated path(option.path);
+  const int mode = option.read_only           ? O_RDONLY
+                   : sync == BlockSync::kFull ? O_RDWR | O_DSYNC
+                                              : O_RDWR;
+  const int fd = ::open(path.get(), mode | O_CLOEXEC);
+  if (fd >= 0) return fd;
+  Fatal("Could not open block device: %s: %s%s", path.get(),
+        std::strerror(errno),
+        errno == EROFS || errno == EACCES ? " (:ro attaches read-only)" : "");
+}
+
+int OpenBlock(const DeviceOption& option, BlockSync sync) {
+  if (option.fd < 0) return OpenBlockPath(option, sync);
   const int flags = ::fcntl(option.fd, F_GETFL);
   if (flags < 0) {
     Fatal("Could not open block device: @%d: %s", option.fd,
           std::strerror(errno));
   }
-  if ((flags & O_ACCMODE) == O_RDONLY && !option.read_only) {
+  if (option.read_only) return option.fd;
+  if ((flags & O_ACCMODE) == O_RDONLY) {
     Fatal(
         "Could not open block device: @%d: is open for reading only; "
         "@%d:ro attaches it so",
         option.fd, option.fd);
   }
+  if (sync == BlockSync::kFull && (flags & O_DSYNC) == 0) {
+    return ReopenSynchronous(option.fd);
+  }
   return option.fd;
 }
 
-void AttachBlock(const DeviceOption& option, ManifestEntry* entry,
-                 Device* device) {
-  device->kind = Device::Kind::kBlock;
-  device->read_only = option.read_only;
-  device->fd = OpenBlock(option);
-  const off_t capacity = ::lseek(device->fd, 0, SEEK_END);
+// Bytes. What has no size, or one that means something else, is no device.
+uint64_t BlockCapacity(const DeviceOption& option, int fd) {
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0) {
+    Fatal("%s: Could not determine capacity: %s", option.text,
+          std::strerror(errno));
+  }
+  if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode)) {
+    Fatal("%s: is neither a file nor a block device", option.text);
+  }
+  const off_t capacity = ::lseek(fd, 0, SEEK_END);
   if (capacity < 0) {
     Fatal("%s: Could not determine capacity: %s", option.text,
           std::strerror(errno));
   }
-  entry->block.capacity = static_cast<uint64_t>(capacity);
+  return static_cast<uint64_t>(capacity);
+}
+
+void AttachBlock(const DeviceOption& option, BlockSync sync,
+                 ManifestEntry* entry, Device* device) {
+  device->kind = Device::Kind::kBlock;
+  device->read_only = option.read_only;
+  device->fd = OpenBlock(option, sync);
+  entry->block.capacity = BlockCapacity(option, device->fd);
   entry->block.block_size = solo5::kDefaultBlockSize;
 }
 
-void Attach(const DeviceOption& option, Manifest* manifest,
+void Attach(const DeviceOption& option, BlockSync sync, Manifest* manifest,
             DeviceTable* devices) {
   const size_t handle = FindHandle(*manifest, option);
   ManifestEntry* entry = &manifest->entries[handle];
@@ -190,7 +227,7 @@ void Attach(const DeviceOption& option, Manifest* manifest,
   if (option.kind == DeviceOption::Kind::kNet) {
     AttachNet(option, entry, device);
   } else {
-    AttachBlock(option, entry, device);
+    AttachBlock(option, sync, entry, device);
   }
   entry->tender_private = 0;
   entry->host_fd = device->fd;
@@ -267,7 +304,8 @@ DeviceTable AttachDevices(const Options& options, Manifest* manifest) {
   const auto begin = options.device_options.begin();
   const auto end = begin + options.device_option_count;
   for (const DeviceOption* option = begin; option != end; ++option) {
-    if (IsAttaching(*option)) Attach(*option, manifest, &devices);
+    if (!IsAttaching(*option)) continue;
+    Attach(*option, options.block_sync, manifest, &devices);
   }
   for (const DeviceOption* option = begin; option != end; ++option) {
     if (!IsAttaching(*option)) Adjust(*option, manifest);

@@ -153,6 +153,39 @@ TEST_P(TenderTest, KeepsAReadOnlyBlockDeviceAsItIs) {
   EXPECT_EQ(byte, 0);
 }
 
+TEST_P(TenderTest, TellsTheGuestOfAWriteThatFails) {
+  const TempDir directory;
+  const UniqueFd disk = Open(directory / "disk", O_RDWR | O_CREAT);
+  ASSERT_EQ(::ftruncate(disk.get(), 64 * 1024), 0);
+  rlimit before = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit none = {4096, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  TenderSpec spec;
+  spec.fds = {{kDeviceFd, disk.get()}};
+  spec.args = {"--mem=32", "--block:storage=@7", Guest("block")};
+  const TenderResult result = RunTender(spec);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(result.status, 3) << result.output;
+  EXPECT_THAT(result.output,
+              HasSubstr("write at 65024: unspecified error"));
+}
+
+TEST_P(TenderTest, WritesThroughToTheMedium) {
+  const TempDir directory;
+  const UniqueFd disk = Open(directory / "disk", O_RDWR | O_CREAT);
+  ASSERT_EQ(::ftruncate(disk.get(), 64 * 1024), 0);
+  for (const std::string& place :
+       {std::string("@7"), std::string(directory / "disk")}) {
+    TenderSpec spec;
+    spec.fds = {{kDeviceFd, disk.get()}};
+    spec.args = {"--mem=32", "--block-sync=full", "--block:storage=" + place,
+                 Guest("block")};
+    const TenderResult result = RunTender(spec);
+    EXPECT_EQ(result.status, 0) << result.output;
+  }
+}
+
 TEST_P(TenderTest, EndsAtOnceOnSignals) {
   for (const int number : {SIGTERM, SIGINT}) {
     TenderSpec spec;
