@@ -290,7 +290,7 @@ void OpenDevices(Options* options) {
     DeviceOption* const option = &options->device_options[i];
     if (option->fd >= 0) continue;
     if (option->kind == DeviceOption::Kind::kBlock) {
-      option->fd = OpenBlock(*option);
+      option->fd = OpenBlock(*option, options->block_sync);
     } else if (option->kind == DeviceOption::Kind::kNet) {
       uint16_t mtu = 0;
       option->fd = OpenInterface(*option, &mtu);
