@@ -288,10 +288,10 @@ void CheckAllAttached(const Manifest& manifest) {
 void OpenDevices(Options* options) {
   for (size_t i = 0; i < options->device_option_count; ++i) {
     DeviceOption* const option = &options->device_options[i];
-    if (option->fd >= 0) continue;
     if (option->kind == DeviceOption::Kind::kBlock) {
+      // One that is open may have to be opened anew, to be synced.
       option->fd = OpenBlock(*option, options->block_sync);
-    } else if (option->kind == DeviceOption::Kind::kNet) {
+    } else if (option->kind == DeviceOption::Kind::kNet && option->fd < 0) {
       uint16_t mtu = 0;
       option->fd = OpenInterface(*option, &mtu);
       option->number = mtu;
