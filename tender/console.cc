@@ -39,7 +39,21 @@ bool ReplaceByNonBlocking(int fd) {
   return replaced;
 }
 
+bool IsTerminal(int fd, const struct stat& status) {
+  return S_ISCHR(status.st_mode) && ::isatty(fd) == 1;
+}
+
 }  // namespace
+
+bool KeepFromBlocking(int fd) {
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0 || IsNonBlocking(fd)) return true;
+  if (S_ISFIFO(status.st_mode) || IsTerminal(fd, status)) {
+    return ReplaceByNonBlocking(fd);
+  }
+  // A file or the like never waits for a reader. A socket cannot be reopened.
+  return !S_ISSOCK(status.st_mode);
+}
 
 Console::Console(int fd, std::span<uint8_t> buffer, Counters* counters)
     : fd_(fd),
@@ -47,17 +61,11 @@ Console::Console(int fd, std::span<uint8_t> buffer, Counters* counters)
       ask_(false),
       buffer_(buffer),
       counters_(counters) {
-  struct stat status = {};
-  if (::fstat(fd, &status) != 0 || IsNonBlocking(fd)) return;
-  const bool terminal = S_ISCHR(status.st_mode) && ::isatty(fd) == 1;
-  if (!terminal && !S_ISFIFO(status.st_mode) && !S_ISSOCK(status.st_mode)) {
-    return;  // a file or the like, which never waits for a reader
-  }
-  if (!S_ISSOCK(status.st_mode) && ReplaceByNonBlocking(fd)) return;
+  if (KeepFromBlocking(fd)) return;
   // A writable pipe or socket has room for this much, a terminal for a
   // character.
   ask_ = true;
-  piece_ = terminal ? 1 : PIPE_BUF;
+  piece_ = ::isatty(fd) == 1 ? 1 : PIPE_BUF;
 }
 
 void Console::Write(const uint8_t* data, size_t size) {

@@ -23,9 +23,8 @@ class Console {
   // How long the end waits for the rest to be taken.
   static constexpr int kLastPatience = 1000;
 
-  // Borrows all; `buffer` holds at least kMinBuffer bytes. A pipe or terminal
-  // at `fd` is replaced by a non-blocking one of its own where /proc allows
-  // that; nobody else's descriptor becomes non-blocking.
+  // Borrows all; `buffer` holds at least kMinBuffer bytes. Does
+  // KeepFromBlocking().
   Console(int fd, std::span<uint8_t> buffer, Counters* counters);
   static constexpr size_t kMinBuffer = 128;
 
@@ -71,6 +70,11 @@ class Console {
   uint64_t notice_lost_ = 0;
   Counters* counters_;
 };
+
+// Sees to it that writing to `fd` never waits for a reader, and says whether it
+// now doesn't. A pipe or terminal is replaced by a non-blocking one of its own
+// where /proc allows that; nobody else's descriptor becomes non-blocking.
+bool KeepFromBlocking(int fd);
 
 // Fills the places of stdin, stdout and stderr where they are closed, so that
 // no file that is opened later is taken for one of them. Writing there still

@@ -193,6 +193,8 @@ void ReadGuest(const Options& options) {
   Parse(argc, argv, &options);
   SetStatusFd(options.status_fd);
   InstallSignalHandlers();
+  // While there is a /proc. An spt guest writes there itself.
+  KeepFromBlocking(STDOUT_FILENO);
   const int proc = OpenProc(options);
   if (options.jail.wanted) {
     OpenAll(&options);

@@ -11,6 +11,9 @@
 //   {"end":"violation","status":1,"message":"…"}   it broke the ABI
 //   {"end":"failure","status":1,"message":"…"}     the tender cannot go on
 //   {"end":"signal","status":143,"signal":15}      asked to end
+// and of an spt guest, where the process then dies by that signal:
+//   {"end":"fault","status":139,"signal":11,"address":"0x…","rip":"0x…"}
+//   {"end":"seccomp","status":159,"syscall":N,"rip":"0x…"}   a forbidden call
 // Where there is none, the process was killed; its wait status tells by what.
 
 #include <cstdint>
@@ -54,6 +57,7 @@ void SetEndHook(EndHook hook, void* context);
 [[noreturn]] void EndWithStatus(int32_t status);
 
 // The tender was asked to end by the signal `number`: exit status 128 plus it.
+// A signal handler may call it; so then is the hook called.
 [[noreturn]] void EndWithSignal(int number);
 
 // What a guest tells of the exception that made it give up.

@@ -2,7 +2,6 @@
 #include "tender/signals.h"
 
 #include <signal.h>
-#include <sys/syscall.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -16,17 +15,6 @@ namespace {
 // The kernel's frame with the largest vector registers takes about 11 KiB.
 constexpr size_t kStackSize = 32 * 1024;
 alignas(16) char signal_stack[kStackSize];
-
-// A guest under spt has its own thread pointer, so nothing here may touch
-// thread-local data: not errno, and not the stack protector's canary.
-__attribute__((no_stack_protector)) void ExitOnSignal(int number) {
-  const long status = 128 + number;
-  asm volatile("syscall"
-               :
-               : "a"(static_cast<long>(SYS_exit_group)), "D"(status)
-               : "rcx", "r11", "memory");
-  __builtin_unreachable();
-}
 
 void Handle(int number, void (*handler)(int)) {
   struct sigaction action = {};
@@ -46,8 +34,8 @@ void InstallSignalHandlers() {
   if (::sigaltstack(&stack, nullptr) != 0) {
     Fatal("sigaltstack: %s", std::strerror(errno));
   }
-  Handle(SIGTERM, ExitOnSignal);
-  Handle(SIGINT, ExitOnSignal);
+  Handle(SIGTERM, EndWithSignal);
+  Handle(SIGINT, EndWithSignal);
   Handle(SIGPIPE, SIG_IGN);
   Handle(SIGXFSZ, SIG_IGN);
 }

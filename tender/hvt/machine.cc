@@ -316,7 +316,8 @@ Crash Machine::FindCrash() const {
 }
 
 void Machine::OnEnd(End end, int status) {
-  console_.Finish();
+  // A signal may come in the midst of the console's work, and ends at once.
+  if (end != End::kSignal) console_.Finish();
   if (guest_.options->stats) WriteCounters();
   const bool crashed = end == End::kAbort || end == End::kViolation;
   const Crash crash = crashed ? FindCrash() : Crash();

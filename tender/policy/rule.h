@@ -68,6 +68,8 @@ enum class Slot : uint8_t {
   kMemoryName1,
   kNewMachineName,
   kMachineName,
+  // That which system calls of an spt guest's stub return to:
+  kStubCall,
   // Process ids:
   kOwnPid,
   kChildPid,

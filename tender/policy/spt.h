@@ -2,6 +2,10 @@
 #pragma once
 
 // What an spt guest may ask of the kernel. It makes its system calls itself.
+// What is not allowed raises SIGSYS, for which the stub (spt/stub.h) has a
+// handler: it says which call that was and dies. Should the handler not come to
+// that, because the guest has spoilt its stack, the kernel kills the process:
+// the signal is then one that cannot be delivered.
 // rule.h explains the table.
 
 #include <asm/prctl.h>
@@ -60,7 +64,40 @@ inline constexpr Rule kSptRules[] = {
     {.call = SYS_arch_prctl,
      .where = {Argument(0) == ARCH_SET_FS},
      .reason = "sets its thread pointer"},
+
+    {.call = SYS_exit_group,
+     .where = {kInstructionPointer == Slot::kStubCall},
+     .reason = "ends, once the stub has said how"},
+    {.call = SYS_exit_group,
+     .situation = Situation::kStatus,
+     .verdict = kTrap,
+     .reason = "somebody wants to be told with what status"},
+    {.call = SYS_exit_group, .where = {Argument(0) == 0}, .reason = "ends"},
+    {.call = SYS_exit_group,
+     .where = {Argument(0) == 255},
+     .verdict = kTrap,
+     .reason = "the guest gave up, which is worth a line"},
+    {.call = SYS_exit_group,
+     .where = {HasNoneOf(Argument(0), 255)},
+     .verdict = kTrap,
+     .reason = "the kernel would make a success of this failure"},
     {.call = SYS_exit_group, .reason = "ends"},
+
+    // A guest that finds the stub can make these as well. It can then write
+    // what is not true and end.
+    {.call = SYS_write,
+     .where = {Argument(0) == STDERR_FILENO,
+               kInstructionPointer == Slot::kStubCall},
+     .reason = "the stub says what the guest died of"},
+    {.call = SYS_write,
+     .situation = Situation::kStatus,
+     .where = {Argument(0) == Slot::kStatusFd,
+               kInstructionPointer == Slot::kStubCall},
+     .reason = "the stub tells so the program that started the tender"},
+    {.call = SYS_rt_sigreturn,
+     .where = {kInstructionPointer == Slot::kStubCall},
+     .verdict = kKill,
+     .reason = "so dies who made a forbidden call: no signal handler returns"},
 };
 
 }  // namespace serai::tender::policy

@@ -5,16 +5,22 @@
 
 namespace serai::tender::spt {
 
+using policy::Situation;
 using policy::Slot;
 
-Bindings BindPolicy(const DeviceTable& devices, int epoll_fd, int timer_fd) {
+Bindings BindPolicy(const DeviceTable& devices, const PolicyNumbers& numbers) {
   Bindings bindings(devices);
-  bindings.Set(Slot::kEpollFd, epoll_fd).Set(Slot::kTimerFd, timer_fd);
+  bindings.Set(Slot::kEpollFd, numbers.epoll_fd)
+      .Set(Slot::kTimerFd, numbers.timer_fd)
+      .Set(Slot::kStubCall, numbers.stub_call);
+  if (numbers.status_fd >= 0) {
+    bindings.Have(Situation::kStatus).Set(Slot::kStatusFd, numbers.status_fd);
+  }
   return bindings;
 }
 
 Filter MakeFilter(const Bindings& bindings) {
-  using Policy = policy::Compiled<policy::kSptRules, policy::kKill>;
+  using Policy = policy::Compiled<policy::kSptRules, policy::kTrap>;
   return Filter(Policy::kProgram, bindings);
 }
 

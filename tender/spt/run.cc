@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tender/spt/run.h"
 
-#include <asm/prctl.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 
-#include "tender/report.h"
 #include "tender/filter.h"
 #include "tender/loader.h"
+#include "tender/report.h"
+#include "tender/spt/enter.h"
 #include "tender/spt/rules.h"
+#include "tender/spt/stub.h"
 
 #if !defined(__x86_64__)
 #error "the tender enters spt guests on x86_64 only"
@@ -78,50 +79,43 @@ void WriteBootInfo(const Guest& guest, int epoll_fd, int timer_fd,
               solo5::ManifestSize(manifest.entry_count));
   std::memcpy(base + info.cmdline, guest.command_line,
               std::strlen(guest.command_line) + 1);
+  // As under hvt, no guest has business with what lies below its own memory.
+  if (::mprotect(base + solo5::kSptLowestAddress,
+                 solo5::kMinLoadAddress - solo5::kSptLowestAddress,
+                 PROT_READ) != 0) {
+    Fatal("protecting the boot information: %s", std::strerror(errno));
+  }
 }
 
-// Leaves the tender's thread pointer and registers behind and jumps.
-[[noreturn]] void Enter(uint64_t entry, uint64_t stack) {
-  asm volatile(
-      "syscall\n\t"  // arch_prctl(ARCH_SET_FS, 0)
-      "mov %[stack], %%rsp\n\t"
-      "mov %[info], %%edi\n\t"
-      "xor %%eax, %%eax\n\t"
-      "xor %%ecx, %%ecx\n\t"
-      "xor %%edx, %%edx\n\t"
-      "xor %%esi, %%esi\n\t"
-      "xor %%ebp, %%ebp\n\t"
-      "xor %%r8d, %%r8d\n\t"
-      "xor %%r9d, %%r9d\n\t"
-      "xor %%r10d, %%r10d\n\t"
-      "xor %%r11d, %%r11d\n\t"
-      "xor %%r12d, %%r12d\n\t"
-      "xor %%r13d, %%r13d\n\t"
-      "xor %%r14d, %%r14d\n\t"
-      "xor %%r15d, %%r15d\n\t"
-      "cld\n\t"
-      "jmp *%%rbx"
-      :
-      : "a"(static_cast<long>(SYS_arch_prctl)),
-        "D"(static_cast<long>(ARCH_SET_FS)),
-        "S"(0L), [stack] "d"(stack), [info] "i"(solo5::kSptBootInfoAddress),
-        "b"(entry)
-      : "memory");
-  __builtin_unreachable();
+// The pipe is the buffer of a console that drops what is too much: the guest
+// writes to it itself. Where the kernel allows no more, it stays as large as it
+// is.
+void EnlargeConsole() {
+  constexpr int kConsoleSize = 256 * 1024;
+  const int size = ::fcntl(STDOUT_FILENO, F_GETPIPE_SZ);
+  if (size < 0 || size >= kConsoleSize) return;  // no pipe, or large enough
+  ::fcntl(STDOUT_FILENO, F_SETPIPE_SZ, kConsoleSize);
 }
 
 }  // namespace
 
 void Run(const Guest& guest) {
+  EnlargeConsole();
   uint8_t* const base = MapMemory(guest);
   LoadSegments(guest.kernel_fd, guest.unikernel, base, GuestProtection);
   const int epoll_fd = CreateEventPoll(guest.devices);
   const int timer_fd = CreateTimer(epoll_fd);
   WriteBootInfo(guest, epoll_fd, timer_fd, base);
-  MakeFilter(BindPolicy(guest.devices, epoll_fd, timer_fd)).Install();
+  const uint64_t stub = PlaceStub(guest.memory);
+  const Filter filter = MakeFilter(BindPolicy(
+      guest.devices, {epoll_fd, timer_fd, StatusFd(), stub + kStubCall}));
   // As if the entry point had been called: the stack is 16-byte aligned before
   // a return address of zero.
-  Enter(guest.unikernel.entry, guest.memory - sizeof(uint64_t));
+  const GuestStart start = {.end = guest.memory,
+                            .entry = guest.unikernel.entry,
+                            .stack = guest.memory - sizeof(uint64_t),
+                            .boot_info = solo5::kSptBootInfoAddress};
+  EnterGuest(stub, start, filter.Code());
 }
 
 }  // namespace serai::tender::spt

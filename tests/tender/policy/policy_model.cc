@@ -20,8 +20,9 @@ seccomp_data RightData(int number, const Wanted& wanted) {
   seccomp_data data = {};
   data.nr = number;
   data.arch = AUDIT_ARCH_X86_64;
-  data.instruction_pointer = kAnything;
+  data.instruction_pointer = wanted.from != 0 ? wanted.from : kAnything;
   std::fill(std::begin(data.args), std::end(data.args), kAnything);
+  data.args[0] &= ~wanted.not_in_first;
   for (const auto& [index, range] : wanted.arguments) {
     data.args[index] = range.highest;
   }
@@ -36,7 +37,8 @@ uint32_t PolicyModel::Verdict(const seccomp_data& data) const {
   }
   for (const Wanted& wanted : wanted_) {
     const bool holds =
-        wanted.number == data.nr &&
+        wanted.number == data.nr && (data.args[0] & wanted.not_in_first) == 0 &&
+        (wanted.from == 0 || wanted.from == data.instruction_pointer) &&
         std::all_of(wanted.arguments.begin(), wanted.arguments.end(),
                     [&](const auto& argument) {
                       const auto& [index, range] = argument;
@@ -50,14 +52,18 @@ uint32_t PolicyModel::Verdict(const seccomp_data& data) const {
 
 std::vector<uint64_t> PolicyModel::InterestingValues() const {
   std::set<uint64_t> values = {0, 1, UINT64_MAX, INT32_MAX, kAnything};
+  const auto add = [&](uint64_t value) {
+    values.insert({value, value + 1, value - 1, ~value,
+                   value ^ uint64_t{1} << 32, value ^ uint64_t{1} << 63,
+                   value & UINT32_MAX, value >> 32});
+  };
   for (const Wanted& wanted : wanted_) {
     for (const auto& [index, range] : wanted.arguments) {
-      for (const uint64_t value : {range.lowest, range.highest}) {
-        values.insert({value, value + 1, value - 1, ~value,
-                       value ^ uint64_t{1} << 32, value ^ uint64_t{1} << 63,
-                       value & UINT32_MAX, value >> 32});
-      }
+      add(range.lowest);
+      add(range.highest);
     }
+    add(wanted.from);
+    add(wanted.not_in_first);
   }
   return {values.begin(), values.end()};
 }
@@ -71,8 +77,8 @@ void PolicyModel::ExpectFollowedBy(std::span<const sock_filter> program) const {
     ADD_FAILURE() << "call " << data.nr << " of " << std::hex << data.arch
                   << " (" << data.args[0] << ", " << data.args[1] << ", "
                   << data.args[2] << ", " << data.args[3] << ", "
-                  << data.args[4] << "): " << verdict << ", wanted "
-                  << Verdict(data);
+                  << data.args[4] << ") from " << data.instruction_pointer
+                  << ": " << verdict << ", wanted " << Verdict(data);
   };
   for (int number = 0; number <= kLastNumber; ++number) {
     const bool is_wanted =
@@ -88,14 +94,16 @@ void PolicyModel::ExpectFollowedBy(std::span<const sock_filter> program) const {
       compare(data);
       data.arch = AUDIT_ARCH_X86_64;
       if (!is_wanted) continue;
-      for (__u64& argument : data.args) {
-        const __u64 right = argument;
+      const auto vary = [&](__u64* word) {
+        const __u64 right = *word;
         for (const uint64_t value : values) {
-          argument = value;
+          *word = value;
           compare(data);
         }
-        argument = right;
-      }
+        *word = right;
+      };
+      for (__u64& argument : data.args) vary(&argument);
+      vary(&data.instruction_pointer);
     }
   }
 }

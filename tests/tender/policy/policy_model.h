@@ -26,6 +26,8 @@ struct Wanted {
   long number;
   std::map<int, Range> arguments = {};  // by index; others may be anything
   uint32_t verdict = SECCOMP_RET_ALLOW;
+  uint64_t not_in_first = 0;  // bits that its first argument lacks, all of them
+  uint64_t from = 0;          // address of the instruction after it; 0: any
 };
 
 class PolicyModel {

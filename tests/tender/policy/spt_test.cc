@@ -16,15 +16,23 @@
 namespace serai::testing {
 namespace {
 
+using tender::policy::kKill;
+using tender::policy::kTrap;
+
 constexpr int kEpoll = 10;
 constexpr int kTimer = 11;
 
-tender::Filter SptFilter(const tender::DeviceTable& devices) {
+constexpr int kStatus = 12;
+// Not a round number in either half.
+constexpr uint64_t kStubCall = 0x5a5a'0001'2022;
+
+tender::Filter SptFilter(const tender::DeviceTable& devices,
+                         int status_fd = -1) {
   return tender::spt::MakeFilter(
-      tender::spt::BindPolicy(devices, kEpoll, kTimer));
+      tender::spt::BindPolicy(devices, {kEpoll, kTimer, status_fd, kStubCall}));
 }
 
-std::vector<Wanted> WantedWithoutDevices() {
+std::vector<Wanted> WantedOfAnyGuest() {
   return {
       {SYS_clock_gettime, {{0, Only(CLOCK_MONOTONIC)}}},
       {SYS_clock_gettime, {{0, Only(CLOCK_REALTIME)}}},
@@ -32,8 +40,20 @@ std::vector<Wanted> WantedWithoutDevices() {
       {SYS_timerfd_settime, {{0, Only(kTimer)}}},
       {SYS_write, {{0, Only(1)}}},
       {SYS_arch_prctl, {{0, Only(ARCH_SET_FS)}}},
-      {SYS_exit_group},
+      {.number = SYS_exit_group, .from = kStubCall},
+      {.number = SYS_write, .arguments = {{0, Only(2)}}, .from = kStubCall},
+      {.number = SYS_rt_sigreturn, .verdict = kKill, .from = kStubCall},
   };
+}
+
+std::vector<Wanted> WantedWithoutDevices() {
+  std::vector<Wanted> wanted = WantedOfAnyGuest();
+  wanted.push_back({SYS_exit_group, {{0, Only(0)}}});
+  wanted.push_back({SYS_exit_group, {{0, Only(255)}}, kTrap});
+  wanted.push_back(
+      {.number = SYS_exit_group, .verdict = kTrap, .not_in_first = 255});
+  wanted.push_back({SYS_exit_group});
+  return wanted;
 }
 
 Wanted BlockCall(long number, int fd) {
@@ -45,7 +65,7 @@ Wanted BlockCall(long number, int fd) {
 
 TEST(SptPolicyTest, AllowsWhatTheBindingsUseAndNothingElse) {
   const tender::DeviceTable devices;
-  PolicyModel(WantedWithoutDevices(), tender::policy::kKill)
+  PolicyModel(WantedWithoutDevices(), kTrap)
       .ExpectFollowedBy(SptFilter(devices).Code());
 }
 
@@ -59,8 +79,7 @@ TEST(SptPolicyTest, AddsWhatItsDevicesTake) {
   wanted.push_back(BlockCall(SYS_pwrite64, kDiskFd));
   wanted.push_back(
       {SYS_pwrite64, {{0, Only(kReadOnlyDiskFd)}}, SECCOMP_RET_ERRNO | EROFS});
-  PolicyModel(wanted, tender::policy::kKill)
-      .ExpectFollowedBy(SptFilter(devices).Code());
+  PolicyModel(wanted, kTrap).ExpectFollowedBy(SptFilter(devices).Code());
 }
 
 TEST(SptPolicyTest, TellsAnyNumberOfDevicesApart) {
@@ -80,8 +99,19 @@ TEST(SptPolicyTest, TellsAnyNumberOfDevicesApart) {
         wanted.push_back(BlockCall(SYS_pwrite64, devices[i].fd));
       }
     }
-    PolicyModel(wanted, tender::policy::kKill).ExpectFollowedBy(filter.Code());
+    PolicyModel(wanted, kTrap).ExpectFollowedBy(filter.Code());
   }
+}
+
+TEST(SptPolicyTest, TellsOfEachExitWhereSomebodyWantsToKnow) {
+  const tender::DeviceTable devices;
+  std::vector<Wanted> wanted = WantedOfAnyGuest();
+  wanted.push_back({.number = SYS_exit_group, .verdict = kTrap});
+  wanted.push_back({.number = SYS_write,
+                    .arguments = {{0, Only(kStatus)}},
+                    .from = kStubCall});
+  PolicyModel(wanted, kTrap)
+      .ExpectFollowedBy(SptFilter(devices, kStatus).Code());
 }
 
 }  // namespace
