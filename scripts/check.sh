@@ -21,7 +21,7 @@ step_format() {
 }
 
 step_shell() {
-  git ls-files -z 'scripts/*.sh' '.ci/*' | xargs -0 shellcheck
+  git ls-files -z '*.sh' '.ci/*' | xargs -0 shellcheck
 }
 
 # Generated code is built first: headers of ours include it.

@@ -21,7 +21,9 @@ packages=(
 
 for option in "$@"; do
   case "$option" in
-    --tests) packages+=(docker-registry gdb iputils-ping) ;;
+    --tests)
+      packages+=(docker-registry gdb iputils-ping qemu-system-x86 xz-utils)
+      ;;
     --lint) packages+=(clang clang-format clang-tidy shellcheck) ;;
     *)
       echo "usage: $0 [--tests] [--lint]" >&2

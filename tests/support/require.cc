@@ -26,6 +26,18 @@ std::optional<std::string> CannotRun(const char* path) {
   return absl::StrCat(path, ": ", std::strerror(errno));
 }
 
+// What tests/vm boots.
+std::optional<std::string> NoVirtualMachine() {
+  if (auto reason = CannotRun("/usr/bin/qemu-system-x86_64"); reason) {
+    return reason;
+  }
+  const char* dir = std::getenv("SERAI_VM_KERNEL");
+  const std::string path = absl::StrCat(dir == nullptr ? "." : dir, "/modules");
+  if (::access(path.c_str(), R_OK) == 0) return std::nullopt;
+  return absl::StrCat(path, ": ", std::strerror(errno),
+                      " (tests/vm/fetch_kernel.sh brings it)");
+}
+
 std::optional<std::string> NotRoot() {
   if (::geteuid() == 0) return std::nullopt;
   return "this is not root";
@@ -37,6 +49,7 @@ std::optional<std::string> Lacks(absl::string_view need) {
   if (need == "root") return NotRoot();
   if (need == "gdb") return CannotRun("/usr/bin/gdb");
   if (need == "kvm") return CannotOpen("/dev/kvm");
+  if (need == "vm") return NoVirtualMachine();
   if (need == "net") {
     if (auto reason = NotRoot(); reason) return reason;
     if (::access("/usr/lib/cni/bridge", X_OK) != 0) {

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/vm/cases.h"
+
+#include <span>
+
+#include "tests/guests/testing/evil_cases.h"
+
+namespace serai::testing {
+namespace {
+
+constexpr std::string_view kSuccess = "SUCCESS\n";
+
+constexpr std::string_view kStorage = "--block:storage=/disk";
+constexpr std::string_view kReadOnlyStorage = "--block:storage=/disk:ro";
+constexpr std::string_view kLargeSectors =
+    "--block:storage=/disk --block-sector-size:storage=4096";
+constexpr std::string_view kService =
+    "--net:service=guest0 --net-mac:service=02:00:00:00:00:02";
+
+constexpr GuestCase Exits(std::string_view target, std::string_view arguments,
+                          int status) {
+  return {"exit", target, arguments, status, "exit"};
+}
+
+constexpr GuestCase kBasicCases[] = {
+    GoesOn("hello", "hvt", R"(--one two\ words)", "argument 2: two words\n"),
+    GoesOn("hello", "spt", R"(--one two\ words)", "argument 2: two words\n"),
+    WithMemory(512, GoesOn("hello", "hvt", "", "memory 512 MiB\n")),
+    WithMemory(2, GoesOn("hello", "hvt", "", "memory 2 MiB\n")),
+
+    Exits("hvt", "--status=0", 0),
+    Exits("hvt", "--status=1", 1),
+    Exits("hvt", "--status=42", 42),
+    Exits("hvt", "--status=254", 254),
+    Exits("hvt", "--status=256", 255),
+    Exits("hvt", "--status=65536", 255),
+    Exits("hvt", "--status=258", 2),
+    Exits("hvt", "--nonsense", 64),
+    Exits("hvt", "--help=plain", 63),
+    Exits("spt", "--status=42", 42),
+
+    // Vector registers, thread-local variables, exceptions come back from.
+    GoesOn("sse", "hvt", "", kSuccess),
+    GoesOn("sse", "spt", "", kSuccess),
+    GoesOn("clock", "hvt", "", kSuccess),
+    GoesOn("clock", "spt", "", kSuccess),
+    GoesOn("flood", "hvt", "--lines=300", "00000300"),
+    GoesOn("flood", "spt", "--lines=300", "00000300"),
+    GoesOn("hog", "hvt", "--mib=20 --exit", "done, using 20 MiB\n"),
+
+    Traps("crash", "--how=null", "page fault at 0x0\n"),
+    Traps("crash", "--how=ud2", "trap: vector 6 "),
+    Traps("crash", "--how=divide", "trap: vector 0 "),
+    Traps("crash", "--how=gp", "trap: vector "),
+    Traps("crash", "--how=abort", "about to exit with the status of an abort"),
+    Violates("crash", "--how=text", kBadTranslation),
+    Violates("crash", "--how=stack", kBadTranslation),
+    Dies("crash", "--how=null", kFault),
+    Dies("crash", "--how=ud2", 128 + SIGILL),
+    Dies("crash", "--how=divide", 128 + SIGFPE),
+    Dies("crash", "--how=gp", kFault),
+    Dies("crash", "--how=text", kFault),
+    Dies("crash", "--how=stack", kFault),
+    Dies("crash", "--how=abort", 255),
+
+    With(kStorage, GoesOn("block", "hvt", "", "begins with 'text on a disk'")),
+    With(kStorage, GoesOn("block", "spt", "", "begins with 'text on a disk'")),
+    With(kReadOnlyStorage, GoesOn("block", "hvt", "--read-only", kSuccess)),
+    With(kReadOnlyStorage, GoesOn("block", "spt", "--read-only", kSuccess)),
+    With(kReadOnlyStorage,
+         {"block", "hvt", "", 3, "exit", "block: write at 65024"}),
+    With(kReadOnlyStorage,
+         {"block", "spt", "", 3, "exit", "block: write at 65024"}),
+    With(kLargeSectors,
+         GoesOn("block", "hvt", "", "capacity 65536, block size 4096\n")),
+    With(kLargeSectors,
+         GoesOn("block", "spt", "", "capacity 65536, block size 4096\n")),
+
+    IsStopped("spin", "hvt", "", "spin"),
+    IsStopped("spin", "hvt", "--idle", "spin"),
+    IsStopped("spin", "spt", "", "spin"),
+    IsStopped("spin", "spt", "--idle", "spin"),
+};
+
+// They answer from the moment on that they have said so.
+constexpr GuestCase kAnsweringCases[] = {
+    With(kService, IsStopped("echo", "hvt", "--ipv4=10.99.0.2/24",
+                             "echo: listening on udp://10.99.0.2:7\n")),
+    With(kService, IsStopped("echo", "spt", "--ipv4=10.99.0.2/24",
+                             "echo: listening on udp://10.99.0.2:7\n")),
+};
+
+constexpr std::span<const GuestCase> kTables[] = {
+    kBasicCases, kPointerCases, kPortCases,    kProcessorCases,
+    kTableCases, kMemoryCases,  kEndlessCases, kSyscallCases,
+};
+
+void Add(std::span<const GuestCase> table, bool answers,
+         std::vector<VmCase>& cases) {
+  for (const GuestCase& guest_case : table) {
+    cases.push_back({guest_case, false, answers});
+    if (guest_case.target == "hvt")
+      cases.push_back({guest_case, true, answers});
+  }
+}
+
+}  // namespace
+
+std::vector<VmCase> AllCases() {
+  std::vector<VmCase> cases;
+  Add(kAnsweringCases, true, cases);
+  for (const auto& table : kTables) Add(table, false, cases);
+  return cases;
+}
+
+std::string Name(const VmCase& vm_case) {
+  const GuestCase& guest_case = vm_case.guest_case;
+  std::string name = guest_case.target == "spt" ? "process"
+                     : vm_case.at_level0        ? "level 0"
+                                                : "level 3";
+  name.append("  ").append(guest_case.guest).append(".");
+  name.append(guest_case.target);
+  if (!guest_case.arguments.empty()) {
+    name.append(" ").append(guest_case.arguments);
+  }
+  if (!guest_case.options.empty()) {
+    name.append(" (").append(guest_case.options).append(")");
+  }
+  if (guest_case.memory_mib != 32) {
+    name.append(" (--mem=").append(std::to_string(guest_case.memory_mib));
+    name.append(")");
+  }
+  return name;
+}
+
+}  // namespace serai::testing
