@@ -32,7 +32,7 @@ sigset_t PassedOn(const Options& options) {
   return signals;
 }
 
-[[noreturn]] void EndAs(int wait_status) {
+[[noreturn]] void EndAs(int wait_status, pid_t self) {
   if (WIFEXITED(wait_status)) ::_exit(WEXITSTATUS(wait_status));
   const int number = WTERMSIG(wait_status);
   ::signal(number, SIG_DFL);
@@ -40,23 +40,23 @@ sigset_t PassedOn(const Options& options) {
   ::sigemptyset(&signals);
   ::sigaddset(&signals, number);
   ::sigprocmask(SIG_UNBLOCK, &signals, nullptr);
-  ::kill(::getpid(), number);
+  ::kill(self, number);
   // The first process of a namespace does not die of its own signals.
   ::_exit(128 + number);
 }
 
-void Confine(pid_t child) {
+void Confine(pid_t child, pid_t self) {
   ::syscall(SYS_close_range, 0u, ~0u, 0);
   ForbidProcesses();
   Bindings bindings;
-  bindings.Set(policy::Slot::kOwnPid, ::getpid())
-      .Set(policy::Slot::kChildPid, child);
+  bindings.Set(policy::Slot::kOwnPid, self).Set(policy::Slot::kChildPid, child);
   using Policy = policy::Compiled<policy::kWaiterRules, policy::kKill>;
   Filter(Policy::kProgram, bindings).Install();
 }
 
 [[noreturn]] void WaitFor(pid_t child, const sigset_t& signals) {
-  Confine(child);
+  const pid_t self = ::getpid();
+  Confine(child, self);
   for (;;) {
     siginfo_t info = {};
     const int number = ::sigwaitinfo(&signals, &info);
@@ -66,7 +66,7 @@ void Confine(pid_t child) {
       continue;
     }
     int status = 0;
-    if (::waitpid(child, &status, WNOHANG) == child) EndAs(status);
+    if (::waitpid(child, &status, WNOHANG) == child) EndAs(status, self);
   }
 }
 

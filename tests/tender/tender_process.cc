@@ -66,6 +66,9 @@ void GiveUpEverything() {
   if (!spec.directory.empty() && ::chdir(spec.directory.c_str()) != 0) {
     FailChild("chdir");
   }
+  if (spec.prepare && !spec.prepare()) FailChild("preparing");
+  // Forgotten when a process changes its user.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   std::vector<char*> argv = {const_cast<char*>("serai-tender")};
   for (const std::string& arg : spec.args) {
     argv.push_back(const_cast<char*>(arg.c_str()));

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -28,6 +29,8 @@ struct TenderSpec {
   // Root directory empty, all users and capabilities given up. Needs root.
   bool with_nothing = false;
   std::string directory;  // its working directory; empty: this process's
+  // Runs in the child just before the exec; false fails the start.
+  std::function<bool()> prepare;
 };
 
 class TenderProcess {
@@ -43,6 +46,7 @@ class TenderProcess {
   // Whether the end, which came, left a core dump.
   bool dumped_core() const { return dumped_core_; }
   void Kill(int signal_number);
+  pid_t pid() const { return pid_; }
   // Waits until stdout and stderr together contain `text`.
   bool WaitForOutput(const std::string& text);
   // All that came on stdout and stderr; complete after Wait().
