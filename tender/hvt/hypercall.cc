@@ -148,30 +148,53 @@ void Hypercalls::WatchConsole(bool watch) {
               &event);
 }
 
-// Waits for a device at most `timeout` ns, or until a request wakes the guest.
+// Waits for a device until `deadline`, or until a request wakes the guest.
 // Meanwhile the console is served.
-Hypercalls::Events Hypercalls::Sleep(uint64_t timeout) {
-  const uint64_t deadline = Now(CLOCK_MONOTONIC) + timeout;
+Hypercalls::Events Hypercalls::Sleep(uint64_t deadline) {
+  uint64_t now = Now(CLOCK_MONOTONIC);
   for (;;) {
     console_->Drain();
     const bool watches = console_->is_pending();
     if (watches) WatchConsole(true);
-    const Events events = Wait(timeout);
+    const Events events = Wait(now < deadline ? deadline - now : 0);
     if (watches) WatchConsole(false);
     const bool wake = events.request && sleep_hook_(sleep_context_);
     if (events.count > 0 || wake) return events;
-    const uint64_t now = Now(CLOCK_MONOTONIC);
+    now = Now(CLOCK_MONOTONIC);
     if (now >= deadline) return events;
-    timeout = deadline - now;
   }
 }
 
 void Hypercalls::Poll(uint64_t address) {
+  const auto poll = LoadArgument<solo5::HvtPoll>(address);
+  PollUntil(Now(CLOCK_MONOTONIC) + std::min(poll.timeout_nsecs, kLongestWait),
+            address);
+}
+
+void Hypercalls::PollUntil(uint64_t deadline, uint64_t address) {
+  const Events events = Sleep(deadline);
+  const bool over = events.count > 0 || Now(CLOCK_MONOTONIC) >= deadline;
+  pending_poll_ = over ? 0 : address;
+  poll_deadline_ = deadline;
+  if (!over) return;
   auto poll = LoadArgument<solo5::HvtPoll>(address);
-  const Events events = Sleep(std::min(poll.timeout_nsecs, kLongestWait));
   poll.ready_set = events.devices;
   poll.ret = events.count;
   StoreArgument(address, poll);
+}
+
+Hypercalls::PendingPoll Hypercalls::pending_poll() const {
+  const uint64_t now = Now(CLOCK_MONOTONIC);
+  return {pending_poll_, poll_deadline_ > now ? poll_deadline_ - now : 0};
+}
+
+void Hypercalls::SetPendingPoll(const PendingPoll& poll) {
+  pending_poll_ = poll.address;
+  poll_deadline_ = Now(CLOCK_MONOTONIC) + std::min(poll.timeout, kLongestWait);
+}
+
+void Hypercalls::FinishPoll() {
+  if (pending_poll_ != 0) PollUntil(poll_deadline_, pending_poll_);
 }
 
 void Hypercalls::BlockWrite(uint64_t address) {

@@ -49,6 +49,17 @@ class Hypercalls {
     abort_context_ = context;
   }
 
+  // A poll that a request has interrupted: the guest is between two
+  // instructions and has no answer yet.
+  struct PendingPoll {
+    uint64_t address = 0;  // of its argument; 0: there is none
+    uint64_t timeout = 0;  // ns that are left
+  };
+  PendingPoll pending_poll() const;
+  void SetPendingPoll(const PendingPoll& poll);
+  // Lets the guest sleep on, where there is one. Before it runs again.
+  void FinishPoll();
+
   // Serves an `out` of `size` bytes to `port`. Does not return from halt, nor
   // from a port that is none of ours.
   void Serve(uint16_t port, uint8_t size, uint32_t address);
@@ -57,6 +68,7 @@ class Hypercalls {
   void Walltime(uint64_t address);
   void Puts(uint64_t address);
   void Poll(uint64_t address);
+  void PollUntil(uint64_t deadline, uint64_t address);
   void BlockWrite(uint64_t address);
   void BlockRead(uint64_t address);
   void NetWrite(uint64_t address);
@@ -72,7 +84,7 @@ class Hypercalls {
   };
   Events Wait(uint64_t timeout);
   void Sort(const epoll_event& event, Events* events);
-  Events Sleep(uint64_t timeout);
+  Events Sleep(uint64_t deadline);
   void WatchConsole(bool watch);
 
   template <typename T>
@@ -89,6 +101,8 @@ class Hypercalls {
   int epoll_fd_;
   Console* console_;
   Counters* counters_;
+  uint64_t pending_poll_ = 0;  // PendingPoll::address
+  uint64_t poll_deadline_ = 0;
   SleepHook sleep_hook_ = nullptr;
   void* sleep_context_ = nullptr;
   AbortHook abort_hook_ = nullptr;

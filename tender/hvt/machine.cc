@@ -125,7 +125,7 @@ Machine::Machine(Guest* guest)
   }
   WatchRequests(epoll_fd_);
   if (guest_.options->snapshot_to.is_given()) {
-    snapshots_.emplace(guest_, base_, &processor_,
+    snapshots_.emplace(guest_, base_, &processor_, &hypercalls_,
                        at_level3_ ? &level3_.emulator() : nullptr, cpuid);
   }
   if (guest_.options->dump_core.is_given()) core_dump_.emplace(guest_, base_);
@@ -143,6 +143,8 @@ void Machine::GoOn(const Snapshot& snapshot, const CpuidTable& cpuid) {
   if (at_level3_) {
     level3_.emulator().SetTables(snapshot.state.processor.tables);
   }
+  hypercalls_.SetPendingPoll(
+      {snapshot.state.poll_address, snapshot.state.poll_timeout});
 }
 
 void Machine::WriteBootInfo() {
@@ -198,6 +200,7 @@ void Machine::Run() {
   if (debugger_) debugger_->Accept();
   Confine();
   if (debugger_) debugger_->Start();
+  hypercalls_.FinishPoll();
   for (;;) {
     if (processor_.Run() == Processor::Stop::kInterrupted) {
       OnInterrupt();
@@ -243,6 +246,7 @@ void Machine::OnInterrupt() {
     postponed_ |= requests;
   } else {
     ServeRequests(requests);
+    hypercalls_.FinishPoll();
   }
 }
 

@@ -26,11 +26,6 @@ void CheckOptions(const Options& options) {
         "--snapshot-to and --net-ring=on exclude each other: a ring has "
         "requests under way at any time");
   }
-  if (options.gdb.wanted) {
-    Fatal(
-        "--snapshot-to and --gdb exclude each other: breakpoints would be in "
-        "the snapshot");
-  }
 }
 
 uint32_t AccessOf(const solo5::Segment& segment) {
@@ -100,9 +95,10 @@ void TellFailed(const char* what, const char* reason) {
 }  // namespace
 
 Snapshots::Snapshots(const Guest& guest, const uint8_t* base,
-                     Processor* processor, const Emulator* emulator,
-                     const CpuidTable& cpuid)
+                     Processor* processor, const Hypercalls* hypercalls,
+                     const Emulator* emulator, const CpuidTable& cpuid)
     : processor_(processor),
+      hypercalls_(hypercalls),
       emulator_(emulator),
       memory_(base, guest.memory, guest.page_map_fd),
       writer_(guest.options->snapshot_to, &memory_),
@@ -116,6 +112,9 @@ void Snapshots::Bind(Bindings* bindings) { writer_.Bind(bindings); }
 
 bool Snapshots::TryTake(int64_t* bytes, const char** failed) {
   state_.level = emulator_ != nullptr ? 3 : 0;
+  const Hypercalls::PendingPoll poll = hypercalls_->pending_poll();
+  state_.poll_address = poll.address;
+  state_.poll_timeout = poll.timeout;
   state_.processor = {};
   if (emulator_ != nullptr) state_.processor.tables = emulator_->tables();
   *failed = SaveProcessor(processor_, &state_);

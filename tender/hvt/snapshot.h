@@ -9,6 +9,7 @@
 #include "tender/filter.h"
 #include "tender/guest.h"
 #include "tender/hvt/emulate.h"
+#include "tender/hvt/hypercall.h"
 #include "tender/hvt/kvm.h"
 #include "tender/hvt/snapshot_format.h"
 #include "tender/hvt/snapshot_memory.h"
@@ -21,7 +22,8 @@ class Snapshots {
   // Opens what a snapshot takes. Borrows all; `emulator` is null for a guest at
   // level 0. Ends the process where the options do not allow snapshots.
   Snapshots(const Guest& guest, const uint8_t* base, Processor* processor,
-            const Emulator* emulator, const CpuidTable& cpuid);
+            const Hypercalls* hypercalls, const Emulator* emulator,
+            const CpuidTable& cpuid);
 
   // What the policy leaves open of it. Comes last: nothing may open or close a
   // descriptor afterwards.
@@ -37,6 +39,7 @@ class Snapshots {
   bool TryTake(int64_t* bytes, const char** failed);
 
   Processor* processor_;
+  const Hypercalls* hypercalls_;
   const Emulator* emulator_;
   MemoryWriter memory_;
   SnapshotWriter writer_;

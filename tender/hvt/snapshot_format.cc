@@ -77,6 +77,9 @@ bool CheckMemory(const SnapshotState& state, solo5::Error* error) {
       state.memory > solo5::kHvtMaxMemory) {
     return Fail(error, "has an impossible size of memory");
   }
+  if (state.poll_address >= state.memory) {
+    return Fail(error, "has the guest asleep outside of its memory");
+  }
   if (state.segment_count == 0 || state.segment_count > solo5::kMaxSegments ||
       state.extent_count > kMaxExtents) {
     return Fail(error, "has too many parts of memory, or none");

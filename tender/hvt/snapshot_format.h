@@ -124,6 +124,10 @@ struct SnapshotState {
   uint32_t tsc_khz;
   uint64_t tsc;     // the guest's, when it stopped
   uint64_t memory;  // bytes
+  // A poll that the guest was asleep in: where its argument is, and the
+  // nanoseconds that were left. Address 0: it was not.
+  uint64_t poll_address;
+  uint64_t poll_timeout;
   uint32_t segment_count;
   uint32_t extent_count;
   SnapshotSegment segments[solo5::kMaxSegments];
@@ -141,11 +145,11 @@ struct SnapshotState {
 static_assert(sizeof(SnapshotProcessor) ==
               144 + 312 + 4096 + 8 + 8 + 40 + 128 + 8 * kSavedMsrCount);
 static_assert(offsetof(SnapshotState, id) == 24);
-static_assert(offsetof(SnapshotState, segments) == 80);
-static_assert(offsetof(SnapshotState, extents) == 80 + 16 * 24);
-static_assert(offsetof(SnapshotState, cpuid) == 464 + 64 * 16);
+static_assert(offsetof(SnapshotState, segments) == 96);
+static_assert(offsetof(SnapshotState, extents) == 96 + 16 * 24);
+static_assert(offsetof(SnapshotState, cpuid) == 480 + 64 * 16);
 static_assert(offsetof(SnapshotState, processor) ==
-              1488 + kCpuidEntries * sizeof(SnapshotLeaf));
+              1504 + kCpuidEntries * sizeof(SnapshotLeaf));
 static_assert(sizeof(SnapshotState) == offsetof(SnapshotState, processor) +
                                            sizeof(SnapshotProcessor) +
                                            sizeof(solo5::Manifest));

@@ -80,6 +80,9 @@ TEST_F(SnapshotFormatTest, RefusesMemoryThatCannotBe) {
   EXPECT_THAT(memory((uint64_t{4} << 30) + (2 << 20)),
               HasSubstr("size of memory"));
   EXPECT_EQ(memory(uint64_t{4} << 30), "ok");
+  EXPECT_EQ(After([](auto& state) { state.poll_address = 0x3fffff; }), "ok");
+  EXPECT_THAT(After([](auto& state) { state.poll_address = 0x400000; }),
+              HasSubstr("asleep"));
   EXPECT_THAT(After([](auto& state) { state.memory_number = 2; }),
               HasSubstr("unknown memory file"));
   EXPECT_THAT(After([](auto& state) { state.flags = 2; }), HasSubstr("flag"));
