@@ -40,7 +40,31 @@ TEST(EvilGuestTest, WithoutEnd) {
   RunCases(kEndlessCases);
 }
 
+TEST(EvilGuestTest, DevicesForWhatTheyAreNot) {
+  SERAI_NEED("kvm");
+  RunCases(kDeviceCases);
+}
+
 TEST(EvilGuestTest, SystemCalls) { RunCases(kSyscallCases); }
+
+TEST(EvilGuestAtLevel0Test, Hypercalls) {
+  SERAI_NEED("kvm");
+  RunCasesAtLevel0(kPointerCases);
+  RunCasesAtLevel0(kPortCases);
+  RunCasesAtLevel0(kDeviceCases);
+}
+
+TEST(EvilGuestAtLevel0Test, ItsOwnProcessor) {
+  SERAI_NEED("kvm");
+  RunCasesAtLevel0(kProcessorCases);
+  RunCasesAtLevel0(kTableCases);
+}
+
+TEST(EvilGuestAtLevel0Test, MemoryAndTime) {
+  SERAI_NEED("kvm");
+  RunCasesAtLevel0(kMemoryCases);
+  RunCasesAtLevel0(kEndlessCases);
+}
 
 }  // namespace
 }  // namespace serai::testing

@@ -3,6 +3,7 @@
 // through with arguments that are nobody's.
 
 #include "tests/guests/evil/evil.h"
+#include "tests/guests/runtime/spt/system_call.h"
 
 namespace serai::guest {
 
@@ -24,18 +25,6 @@ constexpr long kX32 = 0x40000000;
 long number;
 long arguments[4];
 
-long Call(long call, long a = 0, long b = 0, long c = 0, long d = 0) {
-  long result;
-  register long r10 asm("r10") = d;
-  register long r8 asm("r8") = 0;
-  register long r9 asm("r9") = 0;
-  asm volatile("syscall"
-               : "=a"(result)
-               : "a"(call), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-               : "rcx", "r11", "memory");
-  return result;
-}
-
 // As a 32-bit program would.
 long Call32(long call, long a, long b, long c) {
   long result;
@@ -49,8 +38,8 @@ long Call32(long call, long a, long b, long c) {
 constexpr Way kWays[] = {
     {"any",
      [] {
-       Print("evil: result ", Call(number, arguments[0], arguments[1],
-                                   arguments[2], arguments[3]));
+       Print("evil: result ", SystemCall(number, arguments[0], arguments[1],
+                                         arguments[2], arguments[3]));
      }},
     {"int80",
      [] {
@@ -59,13 +48,14 @@ constexpr Way kWays[] = {
      }},
     {"x32",
      [] {
-       Print("evil: result ", Call(kX32 | number, arguments[0], arguments[1],
-                                   arguments[2], arguments[3]));
+       Print("evil: result ",
+             SystemCall(kX32 | number, arguments[0], arguments[1], arguments[2],
+                        arguments[3]));
      }},
     // A thread pointer into nowhere, and its use.
     {"wild-fs",
      [] {
-       Print("evil: result ", Call(158, 0x1002, 0x7ff0'0000'0000));
+       Print("evil: result ", SystemCall(158, 0x1002, 0x7ff0'0000'0000));
        asm volatile("movq %%fs:0, %%rax" : : : "rax");
      }},
 };

@@ -11,7 +11,11 @@ namespace serai::guest {
 
 inline constexpr uint32_t kTargetHvt = 1;
 inline constexpr uint32_t kTargetSpt = 2;
-inline constexpr uint32_t kAbiVersion = 2;
+// 1 and 2 differ in nothing but this number.
+#if !defined(SERAI_GUEST_ABI_VERSION)
+#define SERAI_GUEST_ABI_VERSION 2
+#endif
+inline constexpr uint32_t kAbiVersion = SERAI_GUEST_ABI_VERSION;
 
 struct HvtBootInfo {
   uint64_t memory_size;

@@ -36,6 +36,9 @@ struct GuestCase {
   bool stopped = false;
   std::string_view options = {};  // of the tender, one space between two
   int memory_mib = 32;
+  // It has a net device "service" that carries nothing and a block device
+  // "storage" of 1 MiB.
+  bool devices = false;
 };
 
 // Instead of a status: that of any exit (hvt) or signal (spt). For what KVM,
@@ -86,6 +89,11 @@ constexpr GuestCase Level3(GuestCase guest_case) {
 
 constexpr GuestCase With(std::string_view options, GuestCase guest_case) {
   guest_case.options = options;
+  return guest_case;
+}
+
+constexpr GuestCase WithDevices(GuestCase guest_case) {
+  guest_case.devices = true;
   return guest_case;
 }
 

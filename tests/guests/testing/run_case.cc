@@ -2,6 +2,7 @@
 #include "tests/guests/testing/run_case.h"
 
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,10 +49,48 @@ class StatusFile {
   UniqueFd fd_;  // inherited
 };
 
+// What a case with devices has. The guest inherits it all.
+class Devices {
+ public:
+  explicit Devices(bool wanted) {
+    if (!wanted) return;
+    disk_ = UniqueFd(::memfd_create("guest-disk", 0));
+    EXPECT_EQ(::ftruncate(disk_.get(), kDiskSize), 0);
+    int ends[2];
+    EXPECT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends),
+              0);
+    tap_ = UniqueFd(ends[0]);
+    wire_ = UniqueFd(ends[1]);
+  }
+
+  void AddOptions(std::vector<std::string>* options) const {
+    if (!disk_.valid()) return;
+    options->push_back(absl::StrCat("--block:storage=@", disk_.get()));
+    options->push_back(absl::StrCat("--net:service=@", tap_.get()));
+    options->push_back("--net-mac:service=02:00:00:00:00:01");
+    options->push_back("--net-mtu:service=1500");
+  }
+  void ExpectWhole() const {
+    struct stat info = {};
+    if (!disk_.valid()) return;
+    EXPECT_EQ(::fstat(disk_.get(), &info), 0);
+    EXPECT_EQ(info.st_size, kDiskSize);
+  }
+
+ private:
+  static constexpr off_t kDiskSize = 1 << 20;
+
+  UniqueFd disk_;
+  UniqueFd tap_;
+  UniqueFd wire_;
+};
+
 class CaseRun {
  public:
   CaseRun(const GuestCase& guest_case, std::vector<std::string> options)
-      : case_(guest_case), guest_(Spec(guest_case, options, status_)) {}
+      : case_(guest_case),
+        devices_(guest_case.devices),
+        guest_(Spec(guest_case, options, status_, devices_)) {}
 
   bool is_hvt() const { return case_.target == "hvt"; }
 
@@ -76,6 +115,7 @@ class CaseRun {
           status_.Text(), absl::StrCat("{\"end\":\"", View(case_.end), "\"")))
           << status_.Text();
     }
+    devices_.ExpectWhole();
   }
 
   // Whatever it does, it is the guest's end and not the tender's.
@@ -92,7 +132,8 @@ class CaseRun {
  private:
   static GuestSpec Spec(const GuestCase& guest_case,
                         std::vector<std::string> options,
-                        const StatusFile& status) {
+                        const StatusFile& status, const Devices& devices) {
+    devices.AddOptions(&options);
     for (std::string& word : Words(guest_case.options)) {
       options.push_back(std::move(word));
     }
@@ -108,6 +149,7 @@ class CaseRun {
 
   const GuestCase& case_;
   StatusFile status_;
+  Devices devices_;
   GuestProcess guest_;
 };
 
