@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "tender/hvt/core_file.h"
+#include "tender/hvt/debug_registers.h"
 #include "tender/requests.h"
 
 namespace serai::tender::hvt {
@@ -20,74 +21,13 @@ using gdb::Registers;
 using gdb::Resume;
 using gdb::Stop;
 
-constexpr uint8_t kInt3 = 0xcc;
 constexpr uint64_t kTrapFlag = 0x100;
 // DR6 and DR7 with nothing set.
 constexpr uint64_t kNoDebugStatus = 0xffff0ff0;
 constexpr uint64_t kNoDebugControl = 0x400;
 
-// CF, PF, AF, ZF, SF, DF, OF, AC, ID: what a debugger may change.
-constexpr uint64_t kPlainFlags = 0x240cd5;
 // Where the processor takes nothing any more for an address of the guest's.
 constexpr uint64_t kAddressLimit = uint64_t{1} << 47;
-constexpr uint32_t kMxcsrBits = 0xffff;
-
-// In gdb's order.
-constexpr __u64 kvm_regs::*kGeneral[16] = {
-    &kvm_regs::rax, &kvm_regs::rbx, &kvm_regs::rcx, &kvm_regs::rdx,
-    &kvm_regs::rsi, &kvm_regs::rdi, &kvm_regs::rbp, &kvm_regs::rsp,
-    &kvm_regs::r8,  &kvm_regs::r9,  &kvm_regs::r10, &kvm_regs::r11,
-    &kvm_regs::r12, &kvm_regs::r13, &kvm_regs::r14, &kvm_regs::r15};
-
-// The tag word of an x87 has two bits for each register; what is kept is only
-// whether it is in use.
-uint32_t WholeTags(uint8_t used) {
-  uint32_t tags = 0;
-  for (uint32_t i = 0; i < 8; ++i) {
-    if ((used >> i & 1) == 0) tags |= 3u << 2 * i;
-  }
-  return tags;
-}
-uint8_t UsedTags(uint32_t tags) {
-  uint32_t used = 0;
-  for (uint32_t i = 0; i < 8; ++i) {
-    if ((tags >> 2 * i & 3) != 3) used |= 1u << i;
-  }
-  return static_cast<uint8_t>(used);
-}
-
-void CopyFloats(const kvm_fpu& fpu, Registers* to) {
-  for (size_t i = 0; i < 8; ++i) {
-    std::memcpy(to->st[i], fpu.fpr[i], sizeof(to->st[i]));
-  }
-  const uint32_t x87[8] = {fpu.fcw,
-                           fpu.fsw,
-                           WholeTags(fpu.ftwx),
-                           static_cast<uint32_t>(fpu.last_ip >> 32),
-                           static_cast<uint32_t>(fpu.last_ip),
-                           static_cast<uint32_t>(fpu.last_dp >> 32),
-                           static_cast<uint32_t>(fpu.last_dp),
-                           fpu.last_opcode};
-  std::memcpy(to->x87, x87, sizeof(x87));
-  std::memcpy(to->xmm, fpu.xmm, sizeof(to->xmm));
-  to->mxcsr = fpu.mxcsr;
-}
-
-void CopyFloats(const Registers& from, kvm_fpu* fpu) {
-  for (size_t i = 0; i < 8; ++i) {
-    std::memcpy(fpu->fpr[i], from.st[i], sizeof(from.st[i]));
-  }
-  uint32_t x87[8];
-  std::memcpy(x87, from.x87, sizeof(x87));
-  fpu->fcw = static_cast<uint16_t>(x87[0]);
-  fpu->fsw = static_cast<uint16_t>(x87[1]);
-  fpu->ftwx = UsedTags(x87[2]);
-  fpu->last_ip = uint64_t{x87[3]} << 32 | x87[4];
-  fpu->last_dp = uint64_t{x87[5]} << 32 | x87[6];
-  fpu->last_opcode = static_cast<uint16_t>(x87[7]);
-  std::memcpy(fpu->xmm, from.xmm, sizeof(from.xmm));
-  fpu->mxcsr = from.mxcsr & kMxcsrBits;
-}
 
 // What DR7 says of a size, which is 1, 2, 4 or 8.
 uint64_t SizeBits(uint64_t size) { return size == 8 ? 2 : (size - 1) & 3; }
@@ -126,7 +66,7 @@ Debugger::Debugger(const GdbOptions& options, Processor* processor,
     : connection_(options),
       session_(this, &connection_),
       processor_(processor),
-      memory_(memory),
+      breakpoints_(memory),
       at_level3_(at_level3),
       has_debug_registers_(HasDebugRegisters()) {}
 
@@ -157,7 +97,7 @@ bool Debugger::TakeTrap(uint8_t vector) {
   const bool stepped = armed_ && vector == kDebug;
   Disarm(stepped);
   kvm_regs& regs = processor_->regs();
-  if (vector == kBreakpoint && FindBreakpoint(regs.rip - 1) != nullptr) {
+  if (vector == kBreakpoint && breakpoints_.IsAt(regs.rip - 1)) {
     --regs.rip;
     StopAt({SIGTRAP, Stop::Reason::kSoftware});
     GoOn();
@@ -205,7 +145,7 @@ void Debugger::FinishTrap() {
 bool Debugger::TakeExit() {
   if (!attached_ || at_level3_) return false;
   const kvm_run& run = processor_->run();
-  const bool at_breakpoint = FindBreakpoint(processor_->regs().rip) != nullptr;
+  const bool at_breakpoint = breakpoints_.IsAt(processor_->regs().rip);
   if (run.exit_reason != KVM_EXIT_DEBUG) {
     // A KVM that interprets level 0 may not know `int3`.
     if (run.exit_reason != KVM_EXIT_INTERNAL_ERROR || !at_breakpoint) {
@@ -281,13 +221,13 @@ void Debugger::GoOn() {
     processor_->ChangeRegisters();
   }
   ControlProcessor();
+  // What came while it was waited for, together with the last packet, has
+  // brought no signal.
+  if (WantsStop()) Ask(Request::kDebugger);
 }
 
 void Debugger::Leave() {
-  for (size_t i = 0; i < breakpoint_count_; ++i) {
-    *memory_->At(breakpoints_[i].address) = breakpoints_[i].original;
-  }
-  breakpoint_count_ = 0;
+  breakpoints_.RemoveAll();
   hardware_ = {};
   stepping_ = false;
   attached_ = false;
@@ -373,102 +313,40 @@ uint64_t Debugger::PlaceHardwarePoints(__u64* addresses) const {
 
 void Debugger::ReadRegisters(Registers* registers) {
   processor_->FetchSystemRegisters();
-  const kvm_regs& regs = processor_->regs();
-  const kvm_sregs& sregs = processor_->sregs();
-  for (size_t i = 0; i < 16; ++i) registers->general[i] = regs.*kGeneral[i];
-  registers->rip = regs.rip;
-  registers->rflags = static_cast<uint32_t>(regs.rflags);
-  const uint32_t segments[6] = {sregs.cs.selector, sregs.ss.selector,
-                                sregs.ds.selector, sregs.es.selector,
-                                sregs.fs.selector, sregs.gs.selector};
-  std::memcpy(registers->segments, segments, sizeof(segments));
-  registers->fs_base = sregs.fs.base;
-  registers->gs_base = sregs.gs.base;
   kvm_fpu fpu = {};
   [[maybe_unused]] const int ignored =
       ::ioctl(processor_->fd(), KVM_GET_FPU, &fpu);
-  CopyFloats(fpu, registers);
+  CopyRegisters({&processor_->regs(), &processor_->sregs(), &fpu}, registers);
 }
 
-// Selectors stay as they are, and so do the flags that are not a program's.
 bool Debugger::WriteRegisters(const Registers& registers) {
-  if (registers.rip >= kAddressLimit || registers.fs_base >= kAddressLimit ||
-      registers.gs_base >= kAddressLimit) {
-    return false;
-  }
   processor_->FetchSystemRegisters();
-  kvm_regs& regs = processor_->regs();
-  kvm_sregs& sregs = processor_->sregs();
-  for (size_t i = 0; i < 16; ++i) regs.*kGeneral[i] = registers.general[i];
-  regs.rip = registers.rip;
-  regs.rflags = (regs.rflags & ~kPlainFlags) | (registers.rflags & kPlainFlags);
-  sregs.fs.base = registers.fs_base;
-  sregs.gs.base = registers.gs_base;
-  processor_->ChangeRegisters();
-  processor_->ChangeSystemRegisters();
   kvm_fpu fpu = {};
   if (::ioctl(processor_->fd(), KVM_GET_FPU, &fpu) != 0) return false;
   const kvm_fpu before = fpu;
-  CopyFloats(registers, &fpu);
-  // They are loaded at a cost, and mostly not what was changed.
-  if (std::memcmp(&fpu, &before, sizeof(fpu)) == 0) return true;
-  return ::ioctl(processor_->fd(), KVM_SET_FPU, &fpu) == 0;
+  if (!CopyRegisters(registers,
+                     {&processor_->regs(), &processor_->sregs(), &fpu})) {
+    return false;
+  }
+  processor_->ChangeRegisters();
+  processor_->ChangeSystemRegisters();
+  // Loading these costs something, and mostly others were changed.
+  return std::memcmp(&fpu, &before, sizeof(fpu)) == 0 ||
+         ::ioctl(processor_->fd(), KVM_SET_FPU, &fpu) == 0;
 }
 
-// The debugger sees the bytes that it has put breakpoints over.
 bool Debugger::ReadMemory(uint64_t address, std::span<uint8_t> to) {
-  if (!memory_->IsReadable(address, to.size())) return false;
-  std::memcpy(to.data(), memory_->At(address), to.size());
-  for (size_t i = 0; i < breakpoint_count_; ++i) {
-    const uint64_t at = breakpoints_[i].address - address;
-    if (at < to.size()) to[at] = breakpoints_[i].original;
-  }
-  return true;
+  return breakpoints_.Read(address, to);
 }
 
-// Also what the guest itself can't write.
 bool Debugger::WriteMemory(uint64_t address, std::span<const uint8_t> from) {
-  if (!memory_->IsReadable(address, from.size())) return false;
-  std::memcpy(memory_->At(address), from.data(), from.size());
-  for (size_t i = 0; i < breakpoint_count_; ++i) {
-    const uint64_t at = breakpoints_[i].address - address;
-    if (at >= from.size()) continue;
-    breakpoints_[i].original = from[at];
-    *memory_->At(breakpoints_[i].address) = kInt3;
-  }
-  return true;
-}
-
-Debugger::Breakpoint* Debugger::FindBreakpoint(uint64_t address) {
-  Breakpoint* const end = breakpoints_.data() + breakpoint_count_;
-  Breakpoint* const found = std::find_if(
-      breakpoints_.data(), end,
-      [&](const Breakpoint& one) { return one.address == address; });
-  return found == end ? nullptr : found;
-}
-
-Answer Debugger::InsertBreakpoint(uint64_t address) {
-  if (FindBreakpoint(address) != nullptr) return Answer::kDone;
-  uint8_t original = 0;
-  if (breakpoint_count_ == breakpoints_.size() ||
-      !ReadMemory(address, {&original, 1})) {
-    return Answer::kFailed;
-  }
-  *memory_->At(address) = kInt3;
-  breakpoints_[breakpoint_count_++] = {address, original};
-  return Answer::kDone;
-}
-
-Answer Debugger::RemoveBreakpoint(uint64_t address) {
-  Breakpoint* const found = FindBreakpoint(address);
-  if (found == nullptr) return Answer::kDone;
-  *memory_->At(address) = found->original;
-  *found = breakpoints_[--breakpoint_count_];
-  return Answer::kDone;
+  return breakpoints_.Write(address, from);
 }
 
 Answer Debugger::Insert(Point point, uint64_t address, uint64_t size) {
-  if (point == Point::kSoftware) return InsertBreakpoint(address);
+  if (point == Point::kSoftware) {
+    return breakpoints_.Insert(address) ? Answer::kDone : Answer::kFailed;
+  }
   // x86 has none that looks at reads only.
   if (point == Point::kRead || !has_debug_registers_) {
     return Answer::kUnsupported;
@@ -488,7 +366,10 @@ Answer Debugger::Insert(Point point, uint64_t address, uint64_t size) {
 }
 
 Answer Debugger::Remove(Point point, uint64_t address, uint64_t size) {
-  if (point == Point::kSoftware) return RemoveBreakpoint(address);
+  if (point == Point::kSoftware) {
+    breakpoints_.Remove(address);
+    return Answer::kDone;
+  }
   if (point == Point::kHardware) size = 1;
   for (HardwarePoint& one : hardware_) {
     if (one.used && one.point == point && one.address == address &&
@@ -502,15 +383,11 @@ Answer Debugger::Remove(Point point, uint64_t address, uint64_t size) {
 
 void Debugger::Hide() {
   Disarm(false);
-  for (size_t i = 0; i < breakpoint_count_; ++i) {
-    *memory_->At(breakpoints_[i].address) = breakpoints_[i].original;
-  }
+  breakpoints_.Hide();
 }
 
 void Debugger::Show() {
-  for (size_t i = 0; i < breakpoint_count_; ++i) {
-    *memory_->At(breakpoints_[i].address) = kInt3;
-  }
+  breakpoints_.Show();
   if (attached_) GoOn();
 }
 

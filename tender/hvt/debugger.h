@@ -15,6 +15,7 @@
 #include "tender/filter.h"
 #include "tender/gdb/connection.h"
 #include "tender/gdb/session.h"
+#include "tender/hvt/breakpoints.h"
 #include "tender/hvt/core_dump.h"
 #include "tender/hvt/emulate.h"
 #include "tender/hvt/kvm.h"
@@ -63,13 +64,8 @@ class Debugger final : private gdb::Target {
   void Show();
 
  private:
-  static constexpr size_t kMaxBreakpoints = 256;
   static constexpr size_t kHardwarePoints = 4;
 
-  struct Breakpoint {
-    uint64_t address;
-    uint8_t original;
-  };
   struct HardwarePoint {
     bool used = false;
     gdb::Point point = gdb::Point::kHardware;
@@ -88,9 +84,6 @@ class Debugger final : private gdb::Target {
   gdb::Answer Remove(gdb::Point point, uint64_t address,
                      uint64_t size) override;
 
-  gdb::Answer InsertBreakpoint(uint64_t address);
-  gdb::Answer RemoveBreakpoint(uint64_t address);
-  Breakpoint* FindBreakpoint(uint64_t address);
   bool ControlProcessor();
   bool SetDebugRegisters();
   bool SetGuestDebug();
@@ -106,7 +99,7 @@ class Debugger final : private gdb::Target {
   gdb::Connection connection_;
   gdb::Session session_;
   Processor* processor_;
-  const GuestMemory* memory_;
+  Breakpoints breakpoints_;
   bool at_level3_;
   bool has_debug_registers_;
   bool attached_ = true;
@@ -119,8 +112,6 @@ class Debugger final : private gdb::Target {
   uint64_t told_rip_ = ~uint64_t{0};  // of the last exception that was told of
   int signal_ = 0;                    // for the guest, when it went on
   Flow flow_ = Flow::kOther;
-  size_t breakpoint_count_ = 0;
-  std::array<Breakpoint, kMaxBreakpoints> breakpoints_;
   std::array<HardwarePoint, kHardwarePoints> hardware_;
 };
 

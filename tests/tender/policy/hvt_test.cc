@@ -26,6 +26,7 @@ constexpr int kStatus = 13;
 constexpr int kPageMap = 14;
 constexpr int kDirectory = 15;
 constexpr int kNew = 16;
+constexpr int kGdb = 17;
 // An address, with something in either half.
 constexpr uint64_t kName = 0x7fff'1234'5000;
 
@@ -111,6 +112,23 @@ TEST(HvtPolicyTest, LetsItWriteOneCoreFile) {
       .Set(Slot::kCoreDirectoryFd, kDirectory)
       .Set(Slot::kCoreFd, kNew)
       .Set(Slot::kCoreName, kName);
+  Check(wanted, bindings);
+}
+
+TEST(HvtPolicyTest, LetsItTalkToADebugger) {
+  const tender::DeviceTable devices;
+  std::vector<Wanted> wanted = WantedWithoutDevices();
+  for (const long number : {SYS_recvfrom, SYS_sendto, SYS_close}) {
+    wanted.push_back({number, {{0, Only(kGdb)}}});
+  }
+  for (const uint64_t request :
+       {uint64_t{KVM_GET_FPU}, uint64_t{KVM_SET_FPU},
+        uint64_t{KVM_SET_GUEST_DEBUG}, uint64_t{KVM_SET_DEBUGREGS},
+        uint64_t{KVM_GET_DEBUGREGS}}) {
+    wanted.push_back({SYS_ioctl, {{0, Only(kVcpu)}, {1, Only(request)}}});
+  }
+  tender::Bindings bindings = tender::hvt::BindPolicy(devices, kEpoll, kVcpu);
+  bindings.Have(Situation::kGdb).Set(Slot::kGdbFd, kGdb);
   Check(wanted, bindings);
 }
 
