@@ -90,6 +90,12 @@ constexpr GuestCase kAnsweringCases[] = {
                              "echo: listening on udp://10.99.0.2:7\n")),
 };
 
+constexpr GuestCase kSnapshotCases[] = {
+    GoesOn("count", "hvt", "--lines=6 --pause-ms=200", "count: 6\nSUCCESS\n"),
+    GoesOn("count", "hvt", "--lines=6 --pause-ms=200 --busy --fault",
+           "count: 6\nSUCCESS\n"),
+};
+
 constexpr std::span<const GuestCase> kTables[] = {
     kBasicCases, kPointerCases, kPortCases,    kProcessorCases,
     kTableCases, kMemoryCases,  kEndlessCases, kSyscallCases,
@@ -110,6 +116,9 @@ std::vector<VmCase> AllCases() {
   std::vector<VmCase> cases;
   Add(kAnsweringCases, true, cases);
   for (const auto& table : kTables) Add(table, false, cases);
+  const size_t first = cases.size();
+  Add(kSnapshotCases, false, cases);
+  for (size_t i = first; i < cases.size(); ++i) cases[i].snapshot = true;
   return cases;
 }
 
@@ -126,6 +135,7 @@ std::string Name(const VmCase& vm_case) {
   if (!guest_case.options.empty()) {
     name.append(" (").append(guest_case.options).append(")");
   }
+  if (vm_case.snapshot) name.append(" (and from a snapshot)");
   if (guest_case.memory_mib != 32) {
     name.append(" (--mem=").append(std::to_string(guest_case.memory_mib));
     name.append(")");

@@ -20,12 +20,17 @@ inline constexpr size_t kDiskSize = 64 << 10;
 inline constexpr char kTap[] = "guest0";
 inline constexpr char kPeerAddress[] = "10.99.0.1";
 inline constexpr char kEchoAddress[] = "10.99.0.2";
+inline constexpr char kSnapshots[] = "/snapshots";
+inline constexpr char kSnapshotMoment[] = "count: 3\n";
 
 struct VmCase {
   GuestCase guest_case;
   bool at_level0 = false;  // with --cpl=0
   // It has to answer pings and return datagrams, while it runs.
   bool answers = false;
+  // A snapshot is taken when it has said kSnapshotMoment; both it and a guest
+  // that goes on from there have to end as the case says.
+  bool snapshot = false;
 };
 
 std::vector<VmCase> AllCases();

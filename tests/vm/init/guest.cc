@@ -53,11 +53,11 @@ std::string Shorten(const std::string& text) {
 
 class Guest {
  public:
-  explicit Guest(const VmCase& vm_case)
+  explicit Guest(const VmCase& vm_case, bool restored = false)
       : output_(::memfd_create("output", MFD_CLOEXEC)),
         report_(::memfd_create("report", 0)) {  // inherited
     ::fcntl(output_.get(), F_SETFL, O_APPEND);
-    std::vector<std::string> words = Words(vm_case);
+    std::vector<std::string> words = restored ? WordsOfClone() : Words(vm_case);
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
@@ -100,11 +100,19 @@ class Guest {
         "/serai-tender", "--mem=" + std::to_string(guest_case.memory_mib)};
     if (vm_case.at_level0) words.emplace_back("--cpl=0");
     words.push_back("--status=@" + std::to_string(report_.get()));
+    if (vm_case.snapshot) {
+      words.push_back(std::string("--snapshot-to=") + kSnapshots);
+    }
     AddWords(guest_case.options, words);
     words.push_back("/guests/" + std::string(guest_case.guest) + "." +
                     std::string(guest_case.target));
     AddWords(guest_case.arguments, words);
     return words;
+  }
+
+  std::vector<std::string> WordsOfClone() const {
+    return {"/serai-tender", std::string("--restore-from=") + kSnapshots,
+            "--status=@" + std::to_string(report_.get())};
   }
 
   [[noreturn]] void Exec(const std::vector<char*>& argv) const {
@@ -131,24 +139,47 @@ class Guest {
   std::optional<int> status_;
 };
 
-}  // namespace
-
-CaseResult RunCase(const VmCase& vm_case) {
-  const GuestCase& guest_case = vm_case.guest_case;
-  Guest guest(vm_case);
+CaseResult ResultOf(Guest& guest) {
   CaseResult result;
-  if (guest_case.stopped) {
-    const bool ready = guest.WaitForOutput(guest_case.output);
-    if (vm_case.answers) result.answered = ready && AnswersPeer();
-    guest.Kill(SIGTERM);
-  } else if (vm_case.at_level0 && guest_case.level0 == AtLevel0::kOpen) {
-    if (!guest.Wait(kFreedom).has_value()) guest.Kill(SIGTERM);
-  }
   result.status = guest.Wait(kPatience).value_or(kHangs);
   result.output = Shorten(guest.output());
   result.report = guest.report();
   guest.Kill(SIGKILL);
   if (!guest.Wait(kPatience).has_value()) Fail("a guest can't be killed");
+  return result;
+}
+
+// The result of the guest that goes on from the snapshot, or that of the first
+// one where this is what fails.
+CaseResult RunFromSnapshot(const VmCase& vm_case) {
+  ::mkdir(kSnapshots, 0700);
+  Guest guest(vm_case);
+  if (guest.WaitForOutput(kSnapshotMoment)) guest.Kill(SIGUSR2);
+  CaseResult result = ResultOf(guest);
+  const bool taken =
+      result.report.find("{\"snapshot\":\"done\"") != std::string::npos;
+  if (!taken) result.status = kHangs;
+  if (result.status != vm_case.guest_case.status) return result;
+  Guest clone(vm_case, true);
+  return ResultOf(clone);
+}
+
+}  // namespace
+
+CaseResult RunCase(const VmCase& vm_case) {
+  if (vm_case.snapshot) return RunFromSnapshot(vm_case);
+  const GuestCase& guest_case = vm_case.guest_case;
+  Guest guest(vm_case);
+  bool answered = true;
+  if (guest_case.stopped) {
+    const bool ready = guest.WaitForOutput(guest_case.output);
+    if (vm_case.answers) answered = ready && AnswersPeer();
+    guest.Kill(SIGTERM);
+  } else if (vm_case.at_level0 && guest_case.level0 == AtLevel0::kOpen) {
+    if (!guest.Wait(kFreedom).has_value()) guest.Kill(SIGTERM);
+  }
+  CaseResult result = ResultOf(guest);
+  result.answered = answered;
   return result;
 }
 
