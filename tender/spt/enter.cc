@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/platform/x86.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/rseq.h>
@@ -62,14 +61,12 @@ uint64_t MapStub(uint64_t lowest) {
   }
 }
 
-// Registers as the processor's manual gives them for a reset, but with
-// floating-point exceptions masked as the kernel starts programs.
+// As the kernel starts programs: with the exceptions masked.
 void InitialRegisters(StubState* state) {
   constexpr uint16_t kControlWord = 0x37f;
   constexpr uint32_t kMxcsr = 0x1f80;
   std::memcpy(state->registers, &kControlWord, sizeof(kControlWord));
   std::memcpy(state->registers + 24, &kMxcsr, sizeof(kMxcsr));
-  state->has_xsave = CPU_FEATURE_PRESENT(OSXSAVE);
 }
 
 void FillState(const GuestStart& guest, std::span<const sock_filter> filter,

@@ -175,15 +175,7 @@ void ApplyFilter() {
 
 // With no register holding anything that the guest does not know.
 [[noreturn]] void Jump() {
-  constexpr uint32_t kAllButProtectionKeys = ~(uint32_t{1} << 9);
-  if (State().has_xsave) {
-    asm volatile("xrstor64 %0"
-                 :
-                 : "m"(State().registers), "a"(kAllButProtectionKeys),
-                   "d"(~uint32_t{0}));
-  } else {
-    asm volatile("fxrstor64 %0" : : "m"(State().registers));
-  }
+  asm volatile("fxrstor64 %0" : : "m"(State().registers));
   asm volatile(
       "mov %[stack], %%rsp\n\t"
       "xor %%ebx, %%ebx\n\t"

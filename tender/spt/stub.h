@@ -41,10 +41,9 @@ inline constexpr uint64_t kStubStateOffset = kStubCodeSize + kStubStackSize;
 inline constexpr uint64_t kStubSize = 72 * 1024;
 
 struct alignas(64) StubState {
-  // Vector and floating-point registers as they are after a reset: they may
-  // hold copies of the tender's pointers.
-  uint8_t registers[576];
-  bool has_xsave;
+  // Vector and floating-point registers as FXRSTOR takes them, all zero: they
+  // may hold copies of the tender's pointers. It uses no wider ones.
+  uint8_t registers[512];
   uint64_t guest_end;    // end of the guest's memory
   uint64_t guest_entry;  // its first instruction
   uint64_t guest_stack;
