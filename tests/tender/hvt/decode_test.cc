@@ -47,11 +47,14 @@ TEST(DecodeTest, KnowsTheInstructionsOfRingZero) {
       {"iretq", {0x48, 0xcf}, Op::kInterruptReturn},
       {"out %eax, (%dx)", {0xef}, Op::kOut},
       {"in (%dx), %al", {0xec}, Op::kIn},
+      {"outsb", {0x6e}, Op::kStringPort},
+      {"rep insl", {0xf3, 0x6d}, Op::kStringPort},
       {"hlt", {0xf4}, Op::kHalt},
       {"cli", {0xfa}, Op::kInterruptFlag},
       {"sti", {0xfb}, Op::kInterruptFlag},
       {"mov %cr2, %rdi", {0x0f, 0x20, 0xd7}, Op::kReadControl},
       {"mov %rax, %cr3", {0x0f, 0x22, 0xd8}, Op::kWriteControl},
+      {"swapgs", {0x0f, 0x01, 0xf8}, Op::kSwapGs},
   };
   for (const Case& c : cases) {
     const Instruction instruction = DecodeBytes(c.code);
@@ -70,6 +73,9 @@ TEST(DecodeTest, RefusesWhatItDoesNotKnow) {
            {0x0f, 0x00, 0xc0},        // sldt
            {0x0f, 0x09},              // wbinvd
            {0xf3, 0x0f, 0x30},        // rep wrmsr
+           {0xf0, 0x0f, 0x30},        // lock wrmsr
+           {0x0f, 0x01, 0xfa},        // monitorx
+           {0xca, 0x10, 0x00},        // lret of 32 bits that drops arguments
            {0x64, 0x0f, 0x01, 0x10},  // lgdt %fs:(%rax)
            {0x67, 0xef}}) {
     EXPECT_EQ(DecodeBytes(code).op, Op::kUnknown);
