@@ -89,6 +89,11 @@ void CheckOptions(const SnapshotState& state, const Options& options) {
     Fatal("--restore-from: %s: the guest runs at level %u (--cpl)", path,
           state.level);
   }
+  if (options.net_ring) {
+    Fatal(
+        "--restore-from and --net-ring=on exclude each other: the guest was "
+        "offered no ring when it started");
+  }
   const bool executable = (state.flags & SnapshotState::kExecutableHeap) != 0;
   if (options.executable_heap != executable) {
     Fatal("--restore-from: %s: the guest runs %s --x-exec-heap", path,

@@ -465,6 +465,7 @@ TEST_F(SnapshotTest, RefusesOptionsThatDoNotAgree) {
   ExpectRefusal({"--mem=32"}, "the guest has 16 MiB of memory, not 32");
   ExpectRefusal({"--cpl=0"}, "runs at level 3");
   ExpectRefusal({"--x-exec-heap"}, "without --x-exec-heap");
+  ExpectRefusal({"--net-ring=on"}, "offered no ring");
   ExpectRefusal({Guest("count.hvt")}, "A snapshot takes no KERNEL");
   ExpectRefusal({"--net:service=@8"}, "not declared in manifest");
   ExpectRest(RunTender(Spec({From(), "--mem=16", "--cpl=3"})));
