@@ -83,7 +83,8 @@ class Text {
  public:
   Text& Add(std::string_view text) {
     for (const char c : text) {
-      if (size_ < sizeof(buffer_)) buffer_[size_++] = c;
+      if (size_ == sizeof(buffer_)) break;
+      buffer_[size_++] = c;
     }
     return *this;
   }

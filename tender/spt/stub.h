@@ -13,12 +13,17 @@
 //   +38 KiB   StubState       read, write
 //             the filter      read once, by seccomp()
 //
-// where the first bytes of code are these entry points. The page's address is
-// drawn at random and never in a register or in memory of the guest's. A guest
-// that guesses it all the same can jump into it and can forge its state. It
-// gains what the policy grants to the stub's one system call instruction
-// (policy/spt.h): lines on stderr and on the status descriptor that are not
-// true.
+// where the first bytes of code are these entry points.
+//
+// The page's address is drawn at random and never in a register or in memory of
+// the guest's, which keeps a guest that went wrong from falling into it. One
+// that means to can find it: system calls tell whether an address is mapped,
+// and after some minutes all have been tried. It can then jump into the code
+// and change what the handlers work with. So no safety rests on either: the
+// policy (policy/spt.h) grants to the stub's one system call instruction what
+// it takes to end, and lines on stderr and on the status descriptor. A guest
+// can have these say what is not true. Whoever reads them trusts the process's
+// wait status first, and knows that SIGKILL, unlike SIGTERM, always works.
 
 #include <cstddef>
 #include <cstdint>

@@ -90,14 +90,27 @@ IoResult Done(long result, size_t wanted) {
 
 std::string_view TargetName() { return "spt"; }
 
+// The tender makes the console one that does not block. Waits for its reader,
+// but not for ever, and then not again before it takes something.
 void WriteConsole(std::string_view text) {
+  constexpr uint64_t kPatience = kSecond / 10;
+  static bool is_stuck;
+  uint64_t deadline = 0;
   while (!text.empty()) {
     const long written =
         Call(SystemCall::kWrite, kConsole, Address(text.data()),
              static_cast<long>(text.size()));
-    if (written == kErrnoInterrupted || written == kErrnoAgain) continue;
-    if (written <= 0) return;
-    text.remove_prefix(static_cast<size_t>(written));
+    if (written > 0) {
+      is_stuck = false;
+      deadline = 0;
+      text.remove_prefix(static_cast<size_t>(written));
+    } else if (written == kErrnoAgain && !is_stuck) {
+      const uint64_t now = MonotonicTime();
+      if (deadline == 0) deadline = now + kPatience;
+      is_stuck = now > deadline;
+    } else if (written != kErrnoInterrupted) {
+      return;
+    }
   }
 }
 
