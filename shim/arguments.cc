@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/arguments.h"
 
+#include <unistd.h>
+
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
@@ -8,6 +10,11 @@
 
 namespace serai::shim {
 namespace {
+
+// Nobody's: no program has it by default, as many have 65534, and no range that
+// is handed out for namespaces holds it. All tenders share it; to do anything
+// to another they would need calls that their filter forbids.
+constexpr uid_t kTenderUser = 65533;
 
 // Hands `fd` over: "@3".
 std::string Pass(int fd, TenderCommand& command) {
@@ -36,11 +43,20 @@ void AddDevice(const oci::GuestDevice& device, int fd, TenderCommand& command) {
 
 }  // namespace
 
+std::string JailOption() {
+  if (::geteuid() != 0) return "--jail=user";
+  // What costs next to nothing. A mount namespace holds a copy of every mount
+  // of the node's for a moment, and the root is empty without; a PID namespace
+  // would cost a second process; the network is the pod's.
+  return absl::StrCat("--jail=ipc,uts,uid=", kTenderUser, ",gid=", kTenderUser);
+}
+
 absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
                                                 const Guest& guest,
                                                 int status_fd) {
   TenderCommand command;
   command.args.emplace_back("serai-tender");
+  command.args.push_back(JailOption());
   if (guest.memory_mib != 0) {
     command.args.push_back(absl::StrCat("--mem=", guest.memory_mib));
   }

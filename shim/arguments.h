@@ -23,6 +23,10 @@ struct TenderCommand {
   std::vector<int> fds;
 };
 
+// The jail that the tender locks itself in. A shim that is not root's has a
+// namespace of its own made for that, in which it may.
+std::string JailOption();
+
 // `status_fd` takes the lines that tell how the guest ended.
 // INVALID_ARGUMENT when the guest's arguments, escaped and joined by spaces,
 // are longer than the 8191 characters that a guest has room for.

@@ -19,7 +19,9 @@ namespace {
 // epoll, events, a timer, a core file, the debugger.
 constexpr rlim_t kDescriptorsToCome = 16;
 
-void Limit(__rlimit_resource resource, rlim_t value, const char* name) {
+// `Resource` is a type of the C library's own.
+template <typename Resource>
+void Limit(Resource resource, rlim_t value, const char* name) {
   rlimit limit = {};
   if (::getrlimit(resource, &limit) != 0) {
     Fatal("--jail: getrlimit(%s): %s", name, std::strerror(errno));

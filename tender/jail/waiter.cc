@@ -35,7 +35,6 @@ sigset_t PassedOn(const Options& options) {
 [[noreturn]] void EndAs(int wait_status, pid_t self) {
   if (WIFEXITED(wait_status)) ::_exit(WEXITSTATUS(wait_status));
   const int number = WTERMSIG(wait_status);
-  ::signal(number, SIG_DFL);
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, number);
@@ -48,6 +47,8 @@ sigset_t PassedOn(const Options& options) {
 void Confine(pid_t child, pid_t self) {
   ::syscall(SYS_close_range, 0u, ~0u, 0);
   ForbidProcesses();
+  // Of what the tender handles or ignores, it dies where its child does.
+  for (const int number : {SIGTERM, SIGINT, SIGPIPE}) ::signal(number, SIG_DFL);
   Bindings bindings;
   bindings.Set(policy::Slot::kOwnPid, self).Set(policy::Slot::kChildPid, child);
   using Policy = policy::Compiled<policy::kWaiterRules, policy::kKill>;

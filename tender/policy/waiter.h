@@ -22,11 +22,9 @@ inline constexpr Rule kWaiterRules[] = {
     {.call = SYS_kill,
      .where = {Argument(0) == Slot::kOwnPid},
      .reason = "dies of the signal that the tender died of"},
-    {.call = SYS_rt_sigaction,
-     .reason = "gives that signal its own action back"},
     {.call = SYS_rt_sigprocmask,
      .where = {Argument(0) == SIG_UNBLOCK},
-     .reason = "lets that signal through"},
+     .reason = "lets it through"},
     {.call = SYS_exit_group, .reason = "ends with the tender's status"},
 };
 

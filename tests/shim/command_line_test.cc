@@ -72,11 +72,12 @@ TEST_F(TenderCommandTest, HandsEverythingOverByDescriptor) {
   guest_.devices.push_back(Open());
   ASSERT_OK_AND_ASSIGN(const TenderCommand command,
                        MakeTenderCommand(spec_, guest_, kStatusFd));
-  EXPECT_THAT(command.args,
-              ElementsAre("serai-tender", "--mem=64", "--status=@3", "--kvm=@4",
-                          "--net:service=@5", "--net-mac:service=" + net.mac,
-                          "--net-mtu:service=1450", "--block:storage=@6:ro",
-                          "--", "@7", "--x", "a\\ b"));
+  EXPECT_THAT(
+      command.args,
+      ElementsAre("serai-tender", JailOption(), "--mem=64", "--status=@3",
+                  "--kvm=@4", "--net:service=@5",
+                  "--net-mac:service=" + net.mac, "--net-mtu:service=1450",
+                  "--block:storage=@6:ro", "--", "@7", "--x", "a\\ b"));
   EXPECT_THAT(command.fds,
               ElementsAre(kStatusFd, guest_.kvm.get(), guest_.devices[0].get(),
                           guest_.devices[1].get(), guest_.kernel.get()));
@@ -86,8 +87,9 @@ TEST_F(TenderCommandTest, LeavesOutWhatIsNotSaid) {
   guest_.kernel = Open();
   ASSERT_OK_AND_ASSIGN(const TenderCommand command,
                        MakeTenderCommand(spec_, guest_, kStatusFd));
-  EXPECT_THAT(command.args, ElementsAre("serai-tender", "--status=@3", "--",
-                                        "@4", "--x", "a\\ b"));
+  EXPECT_THAT(command.args,
+              ElementsAre("serai-tender", JailOption(), "--status=@3", "--",
+                          "@4", "--x", "a\\ b"));
 }
 
 TEST_F(TenderCommandTest, ArgumentsMustFitInTheGuest) {

@@ -81,6 +81,24 @@ TEST_P(TaskTest, RunsFromCreateToDelete) {
   EXPECT_FALSE(PathExists(shim.socket_path()));
 }
 
+TEST_P(TaskTest, HoldsATenderThatIsInJail) {
+  PodShim shim;
+  ASSERT_OK(shim.Create("a", shim.Spec("a", Guest("spin"), {"--idle"})));
+  ASSERT_OK(shim.Start("a"));
+  ASSERT_TRUE(shim.WaitForLog("a", "spin"));
+  const std::string process =
+      absl::StrCat("/proc/", shim.State("a")->pid(), "/");
+  ASSERT_OK_AND_ASSIGN(const std::string status,
+                       ReadFile(process + "status", 1 << 16));
+  EXPECT_THAT(status, HasSubstr("Uid:\t65533\t65533\t65533\t65533\n"));
+  EXPECT_THAT(status, HasSubstr("Groups:\t \n"));
+  EXPECT_THAT(status, HasSubstr("CapEff:\t0000000000000000\n"));
+  EXPECT_THAT(status, HasSubstr("Seccomp:\t2\n"));
+  EXPECT_THAT(*ListDir(process + "root/"), ::testing::IsEmpty());
+  ASSERT_OK(shim.Kill("a", SIGKILL));
+  EXPECT_EQ(shim.Wait("a").value_or(0), 128U + SIGKILL);
+}
+
 TEST_P(TaskTest, ExitStatusIsTheGuests) {
   PodShim shim;
   ASSERT_OK(shim.Create("a", shim.Spec("a", Guest("exit"), {"--status=7"})));

@@ -283,7 +283,55 @@ TEST_P(JailTest, LeavesTheDescriptorsThatTheGuestTakes) {
   }
   EXPECT_THAT(targets, Each(AnyOf(StartsWith("pipe:"), HasSubstr("/spin."), "/",
                                   StartsWith("anon_inode:"), "/dev/kvm")));
-  EXPECT_THAT(Contents(Proc(pid, "limits")), HasSubstr("Max core file size"));
+}
+
+// The limit in force, of those in a process's table; "(not there)" if none.
+std::string LimitOf(pid_t pid, const std::string& name) {
+  for (absl::string_view line :
+       absl::StrSplit(Contents(Proc(pid, "limits")), '\n')) {
+    if (!absl::ConsumePrefix(&line, name)) continue;
+    const std::vector<std::string> words =
+        absl::StrSplit(line, ' ', absl::SkipEmpty());
+    return words.empty() ? "" : words[0];
+  }
+  return "(not there)";
+}
+
+TEST_P(JailTest, SetsLimits) {
+  TenderProcess process(SpecFor("spin"));
+  ASSERT_TRUE(process.WaitForOutput("spin")) << process.Output();
+  const pid_t pid = TenderOf(process);
+  for (const char* name :
+       {"Max core file size", "Max file size", "Max locked memory",
+        "Max msgqueue size", "Max nice priority", "Max realtime priority"}) {
+    EXPECT_EQ(LimitOf(pid, name), "0") << name;
+  }
+  if (!IsHvt()) {
+    EXPECT_EQ(LimitOf(pid, "Max processes"), "0");
+  }
+  int files = 0;
+  EXPECT_TRUE(absl::SimpleAtoi(LimitOf(pid, "Max open files"), &files));
+  EXPECT_LT(files, 32);
+}
+
+TEST_P(JailTest, LimitsFilesToTheLargestDisk) {
+  const TempDir directory;
+  TenderSpec spec = SpecFor("block");
+  UniqueFd disk(
+      ::open((directory / "disk").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_EQ(::ftruncate(disk.get(), 64 * 1024), 0);
+  spec.fds[7] = disk.get();
+  spec.args.insert(spec.args.begin(), "--block:storage=@7");
+  const TenderResult result = RunTender(spec);
+  EXPECT_EQ(result.status, 0) << result.output;
+  // A console that is a file grows beyond it.
+  const UniqueFd console(::open((directory / "console").c_str(),
+                                O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  spec = SpecFor("flood");
+  spec.args.push_back("--lines=2000");
+  spec.stdout_fd = console.get();
+  EXPECT_EQ(RunTender(spec).status, 0);
+  EXPECT_GT(::lseek(console.get(), 0, SEEK_END), 2000);
 }
 
 TEST_P(JailTest, RunsGuestsToTheirEnd) {
