@@ -11,7 +11,8 @@ target_compile_options(serai_codegen INTERFACE
   -fcf-protection
   -ffunction-sections -fdata-sections
   $<$<COMPILE_LANGUAGE:CXX>:-D_GLIBCXX_ASSERTIONS>
-  $<$<CONFIG:Release,RelWithDebInfo>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>
+  # glibc's; a target that is linked with another C library says so.
+  $<$<AND:$<CONFIG:Release,RelWithDebInfo>,$<NOT:$<BOOL:$<TARGET_PROPERTY:SERAI_NO_FORTIFY>>>>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>
   # No path of the build machine in what is shipped.
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.
   -ffile-prefix-map=${CMAKE_BINARY_DIR}=build)

@@ -14,7 +14,7 @@ packages=(
   libabsl-dev libarchive-dev libcli11-dev libcurl4-openssl-dev libgmock-dev
   libgrpc++-dev libgtest-dev libnl-3-dev libnl-route-3-dev libprotobuf-dev
   libspdlog-dev libssl-dev libtomlplusplus-dev libyaml-cpp-dev
-  nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
+  musl-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
   # to run
   ca-certificates containernetworking-plugins curl iproute2 iptables
 )

@@ -167,8 +167,7 @@ TEST_P(TenderTest, TellsTheGuestOfAWriteThatFails) {
   const TenderResult result = RunTender(spec);
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
   EXPECT_EQ(result.status, 3) << result.output;
-  EXPECT_THAT(result.output,
-              HasSubstr("write at 65024: unspecified error"));
+  EXPECT_THAT(result.output, HasSubstr("write at 65024: unspecified error"));
 }
 
 TEST_P(TenderTest, WritesThroughToTheMedium) {
@@ -260,8 +259,8 @@ TEST_P(TenderTest, RefusesDevicesItCannotAttach) {
       {"--net:service=no-such-tap",
        "Could not attach interface: no-such-tap: No such device"},
       {"--net:service=a-name-that-is-too-long",
-       "Could not attach interface: a-name-that-is-too-long: File name too "
-       "long"},
+       // C libraries differ in how they go on.
+       "Could not attach interface: a-name-that-is-too-long: File"},
   };
   for (const auto& c : cases) {
     TenderSpec spec;
