@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tender/device_io.h"
 
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+
+#include "tender/system_call.h"
 
 namespace serai::tender {
 namespace {
@@ -32,7 +35,8 @@ bool TransferAll(uint64_t offset, uint64_t size, Transfer transfer) {
 
 Result SendFrame(const Device& device, const uint8_t* data, size_t size,
                  DeviceCounters* counters) {
-  const ssize_t n = ::write(device.fd, data, size);
+  const long n =
+      SystemCall(SYS_write, AsArgument(device.fd), AsArgument(data), size);
   if (n >= 0 && static_cast<size_t>(n) == size) {
     Count(&counters->writes, 1);
     Count(&counters->bytes_written, size);
@@ -44,14 +48,15 @@ Result SendFrame(const Device& device, const uint8_t* data, size_t size,
 
 Result ReceiveFrame(const Device& device, uint8_t* data, uint64_t* size,
                     DeviceCounters* counters) {
-  const ssize_t n = ::read(device.fd, data, *size);
+  const long n =
+      SystemCall(SYS_read, AsArgument(device.fd), AsArgument(data), *size);
   if (n > 0) {
     *size = static_cast<uint64_t>(n);
     Count(&counters->reads, 1);
     Count(&counters->bytes_read, *size);
     return Result::kOk;
   }
-  if (n == 0 || errno == EAGAIN || errno == EINTR) return Result::kAgain;
+  if (n == 0 || n == -EAGAIN || n == -EINTR) return Result::kAgain;
   Count(&counters->refused, 1);
   return Result::kError;
 }

@@ -3,7 +3,8 @@
 
 // What an hvt guest's devices do for it, counted. The caller has checked that
 // the memory is the guest's; the guest may change it meanwhile. Nothing that
-// the host refuses ends a guest. Any thread may call these.
+// the host refuses ends a guest. Any thread may pass frames, also one without
+// errno; blocks are the guest's own thread's.
 
 #include <cstddef>
 #include <cstdint>

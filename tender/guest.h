@@ -19,7 +19,9 @@ struct Guest {
   int kernel_fd = -1;
   solo5::Unikernel unikernel;
   DeviceTable devices;
-  uint64_t memory = 0;               // bytes
+  uint64_t memory = 0;  // bytes
+  // Bytes that follow it for the network ring (hvt); 0 where there is none.
+  uint64_t ring_size = 0;
   // /proc/self/pagemap where core files or snapshots may be wanted; -1 where
   // they are not, or where it does not open.
   int page_map_fd = -1;

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -50,8 +51,21 @@ void ReadKernel(const Options& options, int fd, Unikernel* unikernel) {
   Fatal("%s: %s", options.kernel, error.message);
 }
 
-// The guest's memory in bytes. An hvt guest's is mapped by 2 MiB pages.
-uint64_t MemorySize(const Options& options, const Unikernel& unikernel) {
+// Bytes for the network ring, which a guest without interfaces is not offered.
+uint64_t RingSize(const Options& options, const Unikernel& unikernel) {
+  const auto* const begin = unikernel.manifest.entries;
+  const bool has_net = std::any_of(
+      begin, begin + unikernel.manifest.entry_count,
+      [](const auto& entry) { return entry.type == solo5::DeviceType::kNet; });
+  const bool offered =
+      options.net_ring && unikernel.target == Target::kHvt && has_net;
+  return offered ? solo5::kHvtRingSize : 0;
+}
+
+// The guest's memory in bytes, without the ring. An hvt guest's is mapped by
+// 2 MiB pages.
+uint64_t MemorySize(const Options& options, const Unikernel& unikernel,
+                    uint64_t ring_size) {
   uint64_t memory = options.memory;
   if (unikernel.target == Target::kHvt) {
     const uint64_t wanted = memory;
@@ -65,6 +79,7 @@ uint64_t MemorySize(const Options& options, const Unikernel& unikernel) {
       Warn("adjusting memory to %llu MiB, a multiple of 2 MiB",
            static_cast<unsigned long long>(memory >> 20));
     }
+    memory = std::min(memory, solo5::kHvtMaxMemory - ring_size);
   }
   if (memory < unikernel.lowest_memory) {
     Fatal("%s: needs at least %llu MiB of memory to be loaded, has %llu",
@@ -182,7 +197,8 @@ void ReadGuest(const Options& options) {
   guest.kernel_fd = OpenKernel(options);
   ReadKernel(options, guest.kernel_fd, &guest.unikernel);
   CheckTarget(options, guest.unikernel);
-  guest.memory = MemorySize(options, guest.unikernel);
+  guest.ring_size = RingSize(options, guest.unikernel);
+  guest.memory = MemorySize(options, guest.unikernel, guest.ring_size);
 }
 
 [[noreturn]] void Main(int argc, char** argv) {

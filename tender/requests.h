@@ -14,6 +14,7 @@ enum class Request : uint32_t {
   kSnapshot = 1 << 1,
   kDumpCore = 1 << 2,
   kDebugger = 1 << 3,  // the debugger wants the guest to stop
+  kRing = 1 << 4,      // the network ring is broken
 };
 
 // Signals ask for `request` from here on. Ends the process with a message when

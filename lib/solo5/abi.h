@@ -197,6 +197,55 @@ static_assert(offsetof(HvtBlockIo, ret) == 32);
 static_assert(offsetof(HvtNetIo, ret) == 24);
 static_assert(offsetof(HvtHalt, exit_status) == 8);
 
+// The ring, since Solo5 0.11: frames go through memory that both sides look at
+// all the time. It begins where mem_size ends and takes a large page. Indices
+// run on without end; a slot is an index modulo kHvtRingSlots. Where
+// `needs_kick` is set, the guest wakes the host by a 32-bit `out` to
+// kHvtRingPort after it has added an entry.
+inline constexpr uint32_t kHvtRingFeature = 1;  // in host_features
+inline constexpr uint16_t kHvtRingPort = 0x600;
+inline constexpr uint32_t kHvtRingSlots = 1024;
+
+enum class HvtRingOperation : uint32_t { kNetWrite = 1, kNetRead = 2 };
+
+// From the guest. A write gets no answer.
+struct HvtRingEntry {
+  HvtRingOperation operation;
+  uint32_t handle;
+  uint64_t data;
+  uint32_t len;
+  uint32_t id;
+  uint64_t reserved;
+};
+// The answer to a read.
+struct HvtRingCommit {
+  uint32_t id;
+  int32_t ret;   // Result
+  uint32_t len;  // of the frame
+  uint32_t reserved;
+};
+struct HvtRing {
+  // Written by the guest.
+  alignas(64) uint32_t entry_tail;
+  uint32_t commit_head;
+  // Written by the host.
+  alignas(64) uint32_t entry_head;
+  uint32_t commit_tail;
+  uint32_t needs_kick;
+  alignas(64) HvtRingEntry entries[kHvtRingSlots];
+  HvtRingCommit commits[kHvtRingSlots];
+};
+inline constexpr uint64_t kHvtRingSize = kHvtLargePage;
+static_assert(sizeof(HvtRingEntry) == 32);
+static_assert(sizeof(HvtRingCommit) == 16);
+static_assert(sizeof(HvtRing) == 49280 && sizeof(HvtRing) <= kHvtRingSize);
+static_assert(offsetof(HvtRing, commit_head) == 4);
+static_assert(offsetof(HvtRing, entry_head) == 64);
+static_assert(offsetof(HvtRing, commit_tail) == 68);
+static_assert(offsetof(HvtRing, needs_kick) == 72);
+static_assert(offsetof(HvtRing, entries) == 128);
+static_assert(offsetof(HvtRing, commits) == 32896);
+
 // ---- spt -----------------------------------------------------------------
 
 // The lowest address at which Linux lets a process map memory by default.

@@ -12,6 +12,7 @@
 #include <ctime>
 
 #include "tender/device_io.h"
+#include "tender/hvt/ring_thread.h"
 #include "tender/report.h"
 
 namespace serai::tender::hvt {
@@ -93,6 +94,10 @@ void Hypercalls::Serve(uint16_t port, uint8_t size, uint32_t address) {
       case HvtHypercall::kHalt:
         Halt(address);
     }
+  }
+  if (size == sizeof(address) && port == solo5::kHvtRingPort &&
+      ring_ != nullptr) {
+    return ring_->Kick();
   }
   Violation("Invalid guest port access: port=0x%x", port);
 }

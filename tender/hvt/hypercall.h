@@ -17,6 +17,8 @@
 
 namespace serai::tender::hvt {
 
+class RingThread;
+
 class Hypercalls {
  public:
   // The data of the events that tell of a request (requests.h), and of room on
@@ -59,6 +61,9 @@ class Hypercalls {
   void SetPendingPoll(const PendingPoll& poll);
   // Lets the guest sleep on, where there is one. Before it runs again.
   void FinishPoll();
+
+  // `ring` is kicked by the guest from here on.
+  void SetRing(RingThread* ring) { ring_ = ring; }
 
   // Serves an `out` of `size` bytes to `port`. Does not return from halt, nor
   // from a port that is none of ours.
@@ -107,6 +112,7 @@ class Hypercalls {
   void* sleep_context_ = nullptr;
   AbortHook abort_hook_ = nullptr;
   void* abort_context_ = nullptr;
+  RingThread* ring_ = nullptr;
 };
 
 }  // namespace serai::tender::hvt

@@ -32,9 +32,8 @@ kvm_segment Flat(uint16_t selector, bool code) {
 
 }  // namespace
 
-void SetUpLevel0(uint64_t entry, uint64_t memory, uint8_t* system,
-                 Processor* processor) {
-  BuildLevel0PageTables(system, memory);
+void SetUpLevel0(const Guest& guest, uint8_t* system, Processor* processor) {
+  BuildLevel0PageTables(system, guest.memory + guest.ring_size);
   kvm_sregs& sregs = processor->sregs();
   sregs.cs = Flat(kCode, true);
   sregs.ds = Flat(kData, false);
@@ -45,8 +44,8 @@ void SetUpLevel0(uint64_t entry, uint64_t memory, uint8_t* system,
   sregs.efer = kEfer;
   kvm_regs& regs = processor->regs();
   regs = {};
-  regs.rip = entry;
-  regs.rsp = memory - sizeof(uint64_t);
+  regs.rip = guest.unikernel.entry;
+  regs.rsp = guest.memory - sizeof(uint64_t);
   regs.rdi = solo5::kHvtBootInfoAddress;
   regs.rflags = kAlwaysSet;
   processor->ChangeRegisters();

@@ -6,12 +6,12 @@
 // do to its own memory is only enforced where the host's mapping of it does.
 // For comparison, and for a KVM that cannot do level 3.
 
+#include "tender/guest.h"
 #include "tender/hvt/kvm.h"
 
 namespace serai::tender::hvt {
 
 // The state at entry, on page tables in the system area at `system`.
-void SetUpLevel0(uint64_t entry, uint64_t memory, uint8_t* system,
-                 Processor* processor);
+void SetUpLevel0(const Guest& guest, uint8_t* system, Processor* processor);
 
 }  // namespace serai::tender::hvt

@@ -11,7 +11,8 @@ namespace serai::tender::hvt {
 
 void Level3::SetUp(const Guest& guest) {
   BuildStub(system_);
-  BuildPageTables(system_, guest.memory, guest.unikernel.LoadedSegments(),
+  BuildPageTables(system_, guest.memory + guest.ring_size,
+                  guest.unikernel.LoadedSegments(),
                   guest.options->executable_heap);
   SetStartSystemRegisters(EnableAvx(processor_->fd()), &processor_->sregs());
   SetStartRegisters(guest.unikernel.entry, guest.memory, &processor_->regs());

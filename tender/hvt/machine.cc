@@ -67,7 +67,7 @@ uint8_t* MapMemory(const Guest& guest) {
   if (guest.snapshot != nullptr) {
     return MapSnapshot(*guest.snapshot, guest.unikernel, protection);
   }
-  uint8_t* const base = MapZeroed(guest.memory);
+  uint8_t* const base = MapZeroed(guest.memory + guest.ring_size);
   LoadSegments(guest.kernel_fd, guest.unikernel, base, protection);
   return base;
 }
@@ -108,7 +108,7 @@ Machine::Machine(Guest* guest)
       processor_(kvm_fd_, vm_fd_),
       at_level3_(UsesLevel3(*guest, kvm_fd_)),
       level3_(system_, &memory_, &processor_, &hypercalls_, &counters_) {
-  AddMemory(vm_fd_, 0, 0, base_, guest_.memory);
+  AddMemory(vm_fd_, 0, 0, base_, guest_.memory + guest_.ring_size);
   AddMemory(vm_fd_, 1, kSystemBase, system_, kSystemSize);
   CpuidTable cpuid;
   FillCpuid(&cpuid);
@@ -116,13 +116,14 @@ Machine::Machine(Guest* guest)
   if (at_level3_) {
     level3_.SetUp(guest_);
   } else {
-    SetUpLevel0(guest_.unikernel.entry, guest_.memory, system_, &processor_);
+    SetUpLevel0(guest_, system_, &processor_);
   }
   if (guest_.snapshot != nullptr) {
     GoOn(*guest_.snapshot, cpuid);
   } else {
     WriteBootInfo();
   }
+  if (guest_.ring_size > 0) OfferRing();
   WatchRequests(epoll_fd_);
   if (guest_.options->snapshot_to.is_given()) {
     snapshots_.emplace(guest_, base_, &processor_, &hypercalls_,
@@ -158,10 +159,22 @@ void Machine::WriteBootInfo() {
   info.cpu_cycle_freq = static_cast<uint64_t>(khz) * 1000;
   info.manifest = solo5::kHvtBootInfoAddress + sizeof(info);
   info.cmdline = info.manifest + manifest_size;
+  if (guest_.ring_size > 0) {
+    info.host_features = solo5::kHvtRingFeature;
+    info.net_ring = guest_.memory;
+  }
   std::memcpy(base_ + solo5::kHvtBootInfoAddress, &info, sizeof(info));
   std::memcpy(base_ + info.manifest, &manifest, manifest_size);
   std::memcpy(base_ + info.cmdline, guest_.command_line,
               std::strlen(guest_.command_line) + 1);
+}
+
+void Machine::OfferRing() {
+  // NOLINTNEXTLINE: guest memory is a multiple of a large page.
+  auto* const ring = reinterpret_cast<solo5::HvtRing*>(base_ + guest_.memory);
+  ring_.emplace(ring, &memory_, &guest_.devices, &counters_);
+  ring_thread_.emplace(&*ring_, vm_fd_, &counters_);
+  hypercalls_.SetRing(&*ring_thread_);
 }
 
 void Machine::Confine() {
@@ -170,6 +183,10 @@ void Machine::Confine() {
   if (guest_.page_map_fd >= 0) {
     bindings.Have(policy::Situation::kPageMap)
         .Set(policy::Slot::kPageMapFd, guest_.page_map_fd);
+  }
+  if (ring_thread_) {
+    ring_thread_->Start();
+    ring_thread_->Bind(&bindings);
   }
   if (debugger_) debugger_->Bind(&bindings);
   if (core_dump_) core_dump_->Bind(&bindings);
@@ -180,6 +197,7 @@ void Machine::Confine() {
 void Machine::Run() {
   SetRequestFlag(&processor_.run().immediate_exit);
   AcceptRequests(SIGUSR1, Request::kStats);
+  if (ring_) AcceptRequests(RingThread::kSignal, Request::kRing);
   if (snapshots_) AcceptRequests(SIGUSR2, Request::kSnapshot);
   if (core_dump_) AcceptRequests(SIGQUIT, Request::kDumpCore);
   SetEndHook(
@@ -267,6 +285,7 @@ bool Machine::OnSleepDisturbed() {
 
 void Machine::ServeRequests(uint32_t requests) {
   if (Includes(requests, Request::kStats)) WriteCounters();
+  if (Includes(requests, Request::kRing)) ring_->EndGuest();
   if (Includes(requests, Request::kDebugger)) debugger_->OnRequest();
   constexpr auto kCopies = static_cast<uint32_t>(Request::kSnapshot) |
                            static_cast<uint32_t>(Request::kDumpCore);
@@ -321,7 +340,10 @@ Crash Machine::FindCrash() const {
 
 void Machine::OnEnd(End end, int status) {
   // A signal may come in the midst of the console's work, and ends at once.
-  if (end != End::kSignal) console_.Finish();
+  if (end != End::kSignal) {
+    if (ring_thread_) ring_thread_->Finish();
+    console_.Finish();
+  }
   if (guest_.options->stats) WriteCounters();
   const bool crashed = end == End::kAbort || end == End::kViolation;
   const Crash crash = crashed ? FindCrash() : Crash();

@@ -15,6 +15,8 @@
 #include "tender/hvt/kvm.h"
 #include "tender/hvt/level3.h"
 #include "tender/hvt/memory.h"
+#include "tender/hvt/ring.h"
+#include "tender/hvt/ring_thread.h"
 #include "tender/hvt/snapshot.h"
 
 namespace serai::tender::hvt {
@@ -30,6 +32,7 @@ class Machine {
 
  private:
   void WriteBootInfo();
+  void OfferRing();
   void GoOn(const Snapshot& snapshot, const CpuidTable& cpuid);
   void Confine();
   void OnExit();
@@ -56,6 +59,8 @@ class Machine {
   Processor processor_;
   bool at_level3_;
   Level3 level3_;
+  std::optional<Ring> ring_;
+  std::optional<RingThread> ring_thread_;
   std::optional<Debugger> debugger_;
   std::optional<CoreDump> core_dump_;
   std::optional<Snapshots> snapshots_;

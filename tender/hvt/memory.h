@@ -13,6 +13,14 @@
 
 namespace serai::tender::hvt {
 
+// Copies what a guest has written. The compiler reads it once, here, so that
+// what is checked is what is used, whatever the guest writes meanwhile.
+template <typename T>
+void CopyFromGuest(const void* from, T* to) {
+  std::memcpy(to, from, sizeof(T));
+  asm volatile("" : : : "memory");
+}
+
 class GuestMemory {
  public:
   // `base` is where guest address 0 stands; the segments outlive this object.
@@ -36,7 +44,7 @@ class GuestMemory {
   template <typename T>
   bool Load(uint64_t address, T* value) const {
     if (!IsReadable(address, sizeof(T))) return false;
-    std::memcpy(value, At(address), sizeof(T));
+    CopyFromGuest(At(address), value);
     return true;
   }
   template <typename T>

@@ -6,7 +6,9 @@
 // tender over. rule.h explains the table.
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/kvm.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -100,6 +102,27 @@ inline constexpr Rule kHvtRules[] = {
      .reason = "wakes the guest's sleep from a signal handler"},
     {.call = SYS_rt_sigreturn, .reason = "ends a signal handler"},
     {.call = SYS_exit_group, .reason = "ends the tender"},
+
+    // --net-ring=on: what the ring's thread does besides frames, and what the
+    // other one does to it.
+    {.call = SYS_read,
+     .situation = Situation::kNetRing,
+     .where = {Argument(0) == Slot::kRingFd},
+     .reason = "sleeps until the guest kicks"},
+    {.call = SYS_write,
+     .situation = Situation::kNetRing,
+     .where = {Argument(0) == Slot::kRingFd},
+     .reason = "kicks for the guest, where KVM does not"},
+    {.call = SYS_futex,
+     .situation = Situation::kNetRing,
+     .where = {Argument(1) >= FUTEX_WAIT_PRIVATE,
+               Argument(1) <= FUTEX_WAKE_PRIVATE},
+     .reason = "lets the guest's end wait for its last frames"},
+    {.call = SYS_tgkill,
+     .situation = Situation::kNetRing,
+     .where = {Argument(0) == Slot::kOwnPid, Argument(1) == Slot::kOwnPid,
+               Argument(2) == SIGURG},
+     .reason = "stops a guest that broke the ring"},
 
     // --dumpcore: one file of one name, in a directory that is open already.
     {.call = SYS_openat,

@@ -38,6 +38,7 @@ enum class Situation : uint8_t {
   kStatus,    // --status
   kDumpCore,  // --dumpcore
   kSnapshot,  // --snapshot-to
+  kNetRing,   // --net-ring=on
   kGdb,       // --gdb
   kPageMap,   // either, where the page map could be opened
   kCount,
@@ -55,6 +56,7 @@ enum class Slot : uint8_t {
   kTimerFd,
   kVcpuFd,
   kRequestFd,  // RequestEvent()
+  kRingFd,     // the event of the ring's kicks
   kStatusFd,
   kGdbFd,
   kPageMapFd,        // Guest::page_map_fd

@@ -31,8 +31,16 @@ class GuestsNetTest : public ::testing::TestWithParam<const char*> {
       FAIL() << TenderPath() << " is not built";
     }
     SERAI_NEED("net");
-    if (absl::string_view(GetParam()) == "hvt") SERAI_NEED("kvm");
+    if (Target() == "hvt") SERAI_NEED("kvm");
     EnterGuestNetwork();
+  }
+
+  static bool HasRing() { return absl::string_view(GetParam()) == "ring"; }
+  static std::string Target() { return HasRing() ? "hvt" : GetParam(); }
+  static std::vector<std::string> Devices() {
+    std::vector<std::string> devices = ServiceDevice();
+    if (HasRing()) devices.push_back("--net-ring=on");
+    return devices;
   }
 
   void StartWeb(std::vector<std::string> args = {}) {
@@ -40,7 +48,7 @@ class GuestsNetTest : public ::testing::TestWithParam<const char*> {
     args.push_back("--ipv4-gateway=10.99.0.1");
     args.push_back("--ipv4-only=true");
     guest_ = std::make_unique<GuestProcess>(
-        GuestSpec{"web", GetParam(), ServiceDevice(), args});
+        GuestSpec{"web", Target(), Devices(), args});
     ASSERT_TRUE(guest_->WaitForOutput("web: listening on http://10.99.0.2:80/"))
         << guest_->Output();
   }
@@ -54,15 +62,16 @@ class GuestsNetTest : public ::testing::TestWithParam<const char*> {
   std::unique_ptr<GuestProcess> guest_;
 };
 
+// The ring is hvt's.
 INSTANTIATE_TEST_SUITE_P(Targets, GuestsNetTest,
-                         ::testing::Values("hvt", "spt"),
+                         ::testing::Values("hvt", "spt", "ring"),
                          [](const auto& test) { return test.param; });
 
 TEST_P(GuestsNetTest, TwoDevicesAreToldApart) {
   AddTap("guest1");
   const GuestResult result = RunGuest(
       {"twonets",
-       GetParam(),
+       Target(),
        {"--net:management=guest1", "--net-mac:management=02:00:00:00:00:03",
         absl::StrCat("--net:service=", kGuestTap),
         absl::StrCat("--net-mac:service=", kGuestMac)}});
@@ -75,7 +84,7 @@ TEST_P(GuestsNetTest, TwoDevicesAreToldApart) {
 
 TEST_P(GuestsNetTest, EchoReturnsDatagrams) {
   guest_ = std::make_unique<GuestProcess>(
-      GuestSpec{"echo", GetParam(), ServiceDevice(), {"--ipv4=10.99.0.2/24"}});
+      GuestSpec{"echo", Target(), Devices(), {"--ipv4=10.99.0.2/24"}});
   ASSERT_TRUE(guest_->WaitForOutput("echo: listening")) << guest_->Output();
   const UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const timeval timeout = {5, 0};
@@ -100,7 +109,7 @@ TEST_P(GuestsNetTest, WebNamesItself) {
   const std::string page = Get("/");
   EXPECT_THAT(page, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_THAT(page, HasSubstr("Serai"));
-  EXPECT_THAT(page, HasSubstr(absl::StrCat("for ", GetParam())));
+  EXPECT_THAT(page, HasSubstr(absl::StrCat("for ", Target())));
   EXPECT_THAT(page, HasSubstr(kGuestAddress));
   EXPECT_THAT(page, HasSubstr("&lt;me&gt;"));
   EXPECT_TRUE(guest_->WaitForOutput("GET / 200 from 10.99.0.1\n"));
@@ -136,8 +145,7 @@ TEST_P(GuestsNetTest, WebExitsWithTheCodeAskedFor) {
 TEST_P(GuestsNetTest, WebNeedsAnAddress) {
   for (const char* arg : {"--port=80", "--ipv4=10.0.0.1", "--ipv4=10.0.0/8",
                           "--ipv4=10.0.0.256/8", "--ipv4=10.0.0.1/33"}) {
-    const GuestResult result =
-        RunGuest({"web", GetParam(), ServiceDevice(), {arg}});
+    const GuestResult result = RunGuest({"web", Target(), Devices(), {arg}});
     EXPECT_EQ(result.status, 64) << result.output;
     EXPECT_THAT(result.output, HasSubstr("web: --ipv4"));
   }

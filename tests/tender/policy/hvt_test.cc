@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <signal.h>
 #include <sys/syscall.h>
 
 #include <ctime>
@@ -27,6 +28,7 @@ constexpr int kPageMap = 14;
 constexpr int kDirectory = 15;
 constexpr int kNew = 16;
 constexpr int kGdb = 17;
+constexpr int kOwn = 18;  // the process
 // An address, with something in either half.
 constexpr uint64_t kName = 0x7fff'1234'5000;
 
@@ -86,6 +88,23 @@ TEST(HvtPolicyTest, LetsItTellWhereSomebodyListens) {
   const tender::Bindings bindings =
       tender::hvt::BindPolicy(devices, kEpoll, kVcpu);
   tender::SetStatusFd(-1);
+  Check(wanted, bindings);
+}
+
+TEST(HvtPolicyTest, LetsItServeARing) {
+  const tender::DeviceTable devices;
+  std::vector<Wanted> wanted = WantedWithoutDevices();
+  wanted.push_back({SYS_read, {{0, Only(kNew)}}});
+  wanted.push_back({SYS_write, {{0, Only(kNew)}}});
+  // FUTEX_WAIT and FUTEX_WAKE, within the process.
+  wanted.push_back({SYS_futex, {{1, Only(128)}}});
+  wanted.push_back({SYS_futex, {{1, Only(129)}}});
+  wanted.push_back(
+      {SYS_tgkill, {{0, Only(kOwn)}, {1, Only(kOwn)}, {2, Only(SIGURG)}}});
+  tender::Bindings bindings = tender::hvt::BindPolicy(devices, kEpoll, kVcpu);
+  bindings.Have(Situation::kNetRing)
+      .Set(Slot::kRingFd, kNew)
+      .Set(Slot::kOwnPid, kOwn);
   Check(wanted, bindings);
 }
 

@@ -5,6 +5,7 @@
 
 #include "tests/guests/runtime/hvt/cpu.h"
 #include "tests/guests/runtime/hvt/hypercall.h"
+#include "tests/guests/runtime/hvt/ring.h"
 #include "tests/guests/runtime/start.h"
 
 namespace serai::guest {
@@ -84,6 +85,7 @@ uint64_t Poll(uint64_t timeout) {
 }
 
 IoResult NetRead(const Device& device, std::byte* data, size_t& size) {
+  if (NetRing() != nullptr) return RingRead(device.handle, data, size);
   NetArguments arguments = {device.handle, Address(data), size, 0};
   Call(Hypercall::kNetRead, &arguments);
   size = arguments.size;
@@ -91,6 +93,7 @@ IoResult NetRead(const Device& device, std::byte* data, size_t& size) {
 }
 
 IoResult NetWrite(const Device& device, const std::byte* data, size_t size) {
+  if (RingWrite(device.handle, data, size)) return IoResult::kOk;
   NetArguments arguments = {device.handle, Address(data), size, 0};
   Call(Hypercall::kNetWrite, &arguments);
   return static_cast<IoResult>(arguments.result);
@@ -118,6 +121,7 @@ void _start(const serai::guest::HvtBootInfo* boot_info) {
   using namespace serai::guest;
   SetFsBase(PrepareThreadLocals());
   InitializeProcessor();
+  UseRing(*boot_info);
   cycle_length = (kSecond << 32) / boot_info->cycles_per_second;
   SetMachine(boot_info->memory_size, boot_info->command_line,
              boot_info->manifest);

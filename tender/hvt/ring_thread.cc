@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tender/hvt/ring_thread.h"
+
+#include <linux/futex.h>
+#include <linux/kvm.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "tender/report.h"
+#include "tender/system_call.h"
+
+namespace serai::tender::hvt {
+namespace {
+
+// There is one such thread, and it goes with the process.
+constexpr size_t kStackSize = 64 * 1024;
+alignas(64) uint8_t thread_stack[kStackSize];
+
+constexpr uint64_t kNanoseconds = 1'000'000'000;
+// How long the guest's end waits for its last frames.
+constexpr uint64_t kLastPatience = kNanoseconds / 10;
+// A sleep that takes less than this was not worth it.
+constexpr uint64_t kShortSleep = 200'000;  // ns
+constexpr uint64_t kFirstSpin = 10'000;    // ns
+constexpr uint64_t kMaxSpin = 100'000;     // ns
+
+uint64_t Now() {
+  timespec now = {};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * kNanoseconds +
+         static_cast<uint64_t>(now.tv_nsec);
+}
+
+// Waits until `flag` is set, for at most `timeout` ns.
+void WaitFor(std::atomic<uint32_t>* flag, uint64_t timeout) {
+  const uint64_t deadline = Now() + timeout;
+  for (uint64_t now = Now(); *flag == 0 && now < deadline; now = Now()) {
+    timespec left = {};
+    left.tv_sec = static_cast<time_t>((deadline - now) / kNanoseconds);
+    left.tv_nsec = static_cast<long>((deadline - now) % kNanoseconds);
+    SystemCall(SYS_futex, AsArgument(flag), FUTEX_WAIT_PRIVATE, 0,
+               AsArgument(&left));
+  }
+}
+
+void Set(std::atomic<uint32_t>* flag) {
+  *flag = 1;
+  SystemCall(SYS_futex, AsArgument(flag), FUTEX_WAKE_PRIVATE, 1);
+}
+
+bool HasOneProcessor() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return ::sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) == 1;
+}
+
+}  // namespace
+
+RingThread::RingThread(Ring* ring, int vm_fd, Counters* counters)
+    : ring_(ring),
+      counters_(counters),
+      pid_(::getpid()),
+      event_fd_(::eventfd(0, EFD_CLOEXEC)),
+      max_spin_(HasOneProcessor() ? 0 : kMaxSpin) {
+  if (event_fd_ < 0) Fatal("eventfd: %s", std::strerror(errno));
+  kvm_ioeventfd event = {};
+  event.addr = solo5::kHvtRingPort;
+  event.len = sizeof(uint32_t);
+  event.fd = event_fd_;
+  event.flags = KVM_IOEVENTFD_FLAG_PIO;
+  // Where KVM can't, each kick is an exit.
+  [[maybe_unused]] const int ignored = ::ioctl(vm_fd, KVM_IOEVENTFD, &event);
+}
+
+void RingThread::Start() {
+  // The C library's threads would make the program a tenth larger. This one has
+  // the other's thread-local data, of which it uses the stack protector's.
+  constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
+                         CLONE_THREAD | CLONE_SYSVSEM;
+  // It inherits that it takes no signals.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, &before);
+  const int thread =
+      ::clone([](void* self) -> int { static_cast<RingThread*>(self)->Run(); },
+              thread_stack + kStackSize, kFlags, this);
+  if (thread < 0) Fatal("clone: %s", std::strerror(errno));
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+  while (started_ == 0) WaitFor(&started_, kNanoseconds);
+}
+
+void RingThread::Bind(Bindings* bindings) const {
+  bindings->Have(policy::Situation::kNetRing)
+      .Set(policy::Slot::kRingFd, event_fd_)
+      .Set(policy::Slot::kOwnPid, pid_);
+}
+
+void RingThread::Kick() {
+  const uint64_t one = 1;
+  SystemCall(SYS_write, AsArgument(event_fd_), AsArgument(&one), sizeof(one));
+}
+
+void RingThread::Finish() {
+  finishing_ = 1;
+  Kick();
+  WaitFor(&finished_, kLastPatience);
+}
+
+void RingThread::Run() {
+  Set(&started_);
+  while (ServeAll()) {
+    if (finishing_ != 0) Set(&finished_);
+    if (!Spin()) Sleep();
+  }
+  Set(&finished_);
+  // Brings the other thread out of the guest.
+  SystemCall(SYS_tgkill, AsArgument(pid_), AsArgument(pid_), kSignal);
+  for (;;) AwaitKick();
+}
+
+// Until there is nothing left, or, at the end, for a while. False after a
+// breach.
+bool RingThread::ServeAll() {
+  constexpr int kLastBatches = 2 * solo5::kHvtRingSlots / Ring::kBatch;
+  for (int last = 0; last < kLastBatches;) {
+    const Ring::Outcome outcome = ring_->ServeBatch();
+    if (outcome != Ring::Outcome::kServed) {
+      return outcome == Ring::Outcome::kIdle;
+    }
+    if (finishing_ != 0) ++last;
+  }
+  return true;
+}
+
+// Whether the next entry came soon.
+bool RingThread::Spin() {
+  if (spin_ == 0) return false;
+  const uint64_t deadline = Now() + spin_;
+  do {
+    for (int i = 0; i < 32; ++i) {
+      if (ring_->HasEntries()) return true;
+      __builtin_ia32_pause();
+    }
+  } while (Now() < deadline);
+  spin_ /= 2;
+  if (spin_ < kFirstSpin) spin_ = 0;
+  return false;
+}
+
+void RingThread::AwaitKick() {
+  uint64_t kicks = 0;
+  SystemCall(SYS_read, AsArgument(event_fd_), AsArgument(&kicks),
+             sizeof(kicks));
+  Count(&counters_->kicks, kicks);
+}
+
+void RingThread::Sleep() {
+  ring_->AskForKicks(true);
+  if (!ring_->HasEntries()) {
+    const uint64_t start = Now();
+    AwaitKick();
+    if (Now() - start < kShortSleep) {
+      spin_ = std::min(std::max(2 * spin_, kFirstSpin), max_spin_);
+    }
+  }
+  ring_->AskForKicks(false);
+}
+
+}  // namespace serai::tender::hvt
