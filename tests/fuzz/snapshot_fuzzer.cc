@@ -63,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   serai::solo5::Error error;
   // First the input as it is, which hardly ever has the right checksum …
   state = {};
-  std::memcpy(&state, data, std::min(size, sizeof(state)));
+  if (size > 0) std::memcpy(&state, data, std::min(size, sizeof(state)));
   if (CheckSnapshot(state, size, &error)) {
     CheckAccepted(state);
   } else {
