@@ -16,7 +16,7 @@ using namespace serai::tender::hvt;  // NOLINT(google-build-using-namespace)
 void Change(const uint8_t* data, size_t size, SnapshotState* state) {
   auto* const bytes = reinterpret_cast<uint8_t*>(state);
   while (size >= 3) {
-    const size_t at = (data[0] | data[1] << 8) % sizeof(*state);
+    const size_t at = (data[0] + size_t{256} * data[1]) % sizeof(*state);
     const size_t length =
         std::min({size_t{data[2]}, size - 3, sizeof(*state) - at});
     std::memcpy(bytes + at, data + 3, length);
