@@ -21,10 +21,14 @@ std::optional<uint64_t> ParseHex(std::string_view text) {
 }  // namespace
 
 uint64_t AddressOption(const Options& options, std::string_view name) {
-  const std::string_view text = options.Value(name).value_or("");
-  const std::optional<uint64_t> value = text.starts_with("0x")
-                                            ? ParseHex(text.substr(2))
-                                            : ParseNumber(text, UINT64_MAX);
+  std::string_view text = options.Value(name).value_or("");
+  std::optional<uint64_t> value;
+  if (text.starts_with("0x")) {
+    text.remove_prefix(2);
+    value = ParseHex(text);
+  } else {
+    value = ParseNumber(text, UINT64_MAX);
+  }
   if (!value.has_value()) options.Reject(name, "an address like 0x100000");
   return *value;
 }

@@ -49,6 +49,11 @@ inline constexpr int kFault = 128 + SIGSEGV;
 inline constexpr int kForbidden = 128 + SIGSYS;
 inline constexpr int kStopped = 128 + SIGTERM;
 
+// What tender and guests say.
+inline constexpr std::string_view kNothing = "evil: nothing happened\n";
+inline constexpr std::string_view kBadTranslation =
+    "KVM: host/guest translation fault: rip=0x";
+
 // The guest goes on and ends well, having said `output`.
 constexpr GuestCase GoesOn(std::string_view guest, std::string_view target,
                            std::string_view arguments,
