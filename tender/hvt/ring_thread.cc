@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <iterator>
 
 #include "tender/report.h"
 #include "tender/system_call.h"
@@ -21,9 +22,10 @@
 namespace serai::tender::hvt {
 namespace {
 
-// There is one such thread, and it goes with the process.
-constexpr size_t kStackSize = 64 * 1024;
-alignas(64) uint8_t thread_stack[kStackSize];
+// There is one such thread, and it goes with the process. It needs no more of a
+// C library than what the stack protector has in thread-local data, which is
+// the same for all threads.
+alignas(64) void* thread_stack[8192];
 
 constexpr uint64_t kNanoseconds = 1'000'000'000;
 // How long the guest's end waits for its last frames.
@@ -57,6 +59,31 @@ void Set(std::atomic<uint32_t>* flag) {
   SystemCall(SYS_futex, AsArgument(flag), FUTEX_WAKE_PRIVATE, 1);
 }
 
+// Starts `run` as a thread that shares all with this one, its thread-local data
+// too. What the kernel answers.
+long StartThread(void (*run)(void* context), void* context) {
+  constexpr uint64_t kFlags = CLONE_VM | CLONE_FS | CLONE_FILES |
+                              CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+  void** const stack = thread_stack + std::size(thread_stack) - 2;
+  stack[0] = reinterpret_cast<void*>(run);
+  stack[1] = context;
+  long result = SYS_clone;
+  asm volatile(
+      "syscall\n\t"
+      "test %%rax, %%rax\n\t"
+      "jnz 1f\n\t"
+      "xor %%ebp, %%ebp\n\t"
+      "pop %%rax\n\t"
+      "pop %%rdi\n\t"
+      "call *%%rax\n\t"
+      "ud2\n"
+      "1:"
+      : "+a"(result)
+      : "D"(kFlags), "S"(stack), "d"(0L)
+      : "rcx", "r11", "memory");
+  return result;
+}
+
 bool HasOneProcessor() {
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -82,19 +109,14 @@ RingThread::RingThread(Ring* ring, int vm_fd, Counters* counters)
 }
 
 void RingThread::Start() {
-  // The C library's threads would make the program a tenth larger. This one has
-  // the other's thread-local data, of which it uses the stack protector's.
-  constexpr int kFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND |
-                         CLONE_THREAD | CLONE_SYSVSEM;
-  // It inherits that it takes no signals.
+  // The thread inherits that it takes no signals.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, &before);
-  const int thread =
-      ::clone([](void* self) -> int { static_cast<RingThread*>(self)->Run(); },
-              thread_stack + kStackSize, kFlags, this);
-  if (thread < 0) Fatal("clone: %s", std::strerror(errno));
+  const long thread = StartThread(
+      [](void* self) { static_cast<RingThread*>(self)->Run(); }, this);
+  if (thread < 0) Fatal("clone: %s", std::strerror(static_cast<int>(-thread)));
   ::sigprocmask(SIG_SETMASK, &before, nullptr);
   while (started_ == 0) WaitFor(&started_, kNanoseconds);
 }
