@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tender/jail/jail.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -13,6 +14,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "tender/console.h"
 #include "tender/jail/limits.h"
 #include "tender/jail/privileges.h"
 #include "tender/jail/root.h"
@@ -26,8 +28,8 @@ namespace {
 class Descriptors {
  public:
   Descriptors(const Options& options, std::span<const int> others) {
-    Add(STDOUT_FILENO);
-    Add(STDERR_FILENO);
+    AddOutput(STDOUT_FILENO);
+    AddOutput(STDERR_FILENO);
     Add(options.kernel_fd);
     Add(options.kvm_fd);
     Add(options.status_fd);
@@ -53,7 +55,7 @@ class Descriptors {
     Close(next, ~0u);
   }
 
-  int highest() const { return kept_[count_ - 1]; }
+  int highest() const { return count_ == 0 ? 0 : kept_[count_ - 1]; }
 
  private:
   static constexpr size_t kMax = Options::kMaxDeviceOptions + 16;
@@ -62,6 +64,11 @@ class Descriptors {
     if (fd < 0) return;
     if (count_ == kMax) Fatal("bug: too many descriptors");
     kept_[count_++] = fd;
+  }
+  // What only holds the place of one that was closed leads out of the jail.
+  void AddOutput(int fd) {
+    const int flags = ::fcntl(fd, F_GETFL);
+    if (flags >= 0 && (flags & O_PATH) == 0) Add(fd);
   }
   static void Close(unsigned first, unsigned last) {
     if (::syscall(SYS_close_range, first, last, 0) != 0) {
@@ -133,6 +140,7 @@ void EnterJail(const Options& options, std::span<const int> others) {
     MakeNamespaces(jail);
   }
   EnterEmptyRoot(jail.mount || jail.user);
+  HoldStandardDescriptors();
   ForbidNewPrivileges();
   DropBoundingSet();
   if (!jail.user) BecomeUser(jail);

@@ -366,6 +366,31 @@ TEST_P(JailTest, EndsWithItsParent) {
   EXPECT_TRUE(EndsSoon(second));
 }
 
+// Nothing holds the place of an output that was closed but the empty root.
+TEST(JailOutputTest, LeadsNowhereWhereItWasClosed) {
+  SERAI_NEED("root");
+  TenderSpec spec;
+  spec.args = {"--mem=32", "--jail", Guest("spin.spt"), "--idle"};
+  spec.prepare = [] {
+    for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+      ::close(fd);
+    }
+    return true;
+  };
+  TenderProcess process(spec);
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (StatusOf(process.pid(), "Seccomp") != "2" && absl::Now() < deadline) {
+    ::usleep(1000);
+  }
+  struct stat root = {};
+  ASSERT_EQ(::stat(Proc(process.pid(), "root/").c_str(), &root), 0);
+  for (const char* fd : {"fd/0", "fd/1", "fd/2"}) {
+    struct stat place = {};
+    EXPECT_EQ(::stat(Proc(process.pid(), fd).c_str(), &place), 0) << fd;
+    EXPECT_EQ(place.st_dev, root.st_dev) << fd;
+  }
+}
+
 // How the process in a PID namespace and the one that waits for it belong
 // together.
 class WaiterTest : public ::testing::TestWithParam<const char*> {
