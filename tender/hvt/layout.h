@@ -50,11 +50,15 @@ inline constexpr uint16_t kTaskState = 0x40;
 
 inline constexpr uint64_t kGdtAddress = SystemAddress(kTablesPage);
 inline constexpr uint16_t kGdtSize = 0x50;
-inline constexpr uint64_t kTssAddress = kGdtAddress + 0x100;
-inline constexpr uint16_t kTssSize = 0x68;
 inline constexpr uint64_t kIdtAddress = kGdtAddress + 0x200;
 inline constexpr uint32_t kVectors = 32;
 inline constexpr uint16_t kIdtSize = kVectors * 16;
+// The task state with its map of the ports that level 3 may use, which ends
+// with the net ring's. The processor reads a byte more.
+inline constexpr uint64_t kTssAddress = kGdtAddress + 0x400;
+inline constexpr uint16_t kPortMapOffset = 0x68;
+inline constexpr uint16_t kPortMapSize = (solo5::kHvtRingPort + 3) / 8 + 2;
+inline constexpr uint16_t kTssSize = kPortMapOffset + kPortMapSize;
 
 inline constexpr uint64_t kStubAddress = SystemAddress(kStubPage);
 inline constexpr uint64_t kStubSize = 16;  // of one vector's

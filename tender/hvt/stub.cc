@@ -10,6 +10,8 @@ namespace serai::tender::hvt {
 namespace {
 
 constexpr uint8_t kOverflow = 4;
+constexpr auto kLastHypercall =
+    static_cast<uint16_t>(solo5::HvtHypercall::kHalt);
 
 // Descriptors, all with the accessed bit set.
 constexpr uint64_t kKernelCodeDescriptor = 0x00af9b000000ffff;
@@ -37,12 +39,26 @@ void BuildGdt(uint8_t* system) {
   PutSegment(system, kTaskState + 8, kTssAddress >> 32);
 }
 
+// A set bit forbids a port; one for each byte of an access is looked at.
+void AllowPort(uint8_t* map, uint16_t port) {
+  for (unsigned byte = port; byte < port + sizeof(uint32_t); ++byte) {
+    map[byte / 8] &= static_cast<uint8_t>(~(1u << byte % 8));
+  }
+}
+
+// RSP0 stands at offset 4, the offset of the port map at 0x66. The map counts
+// where KVM does not go by the guest's IOPL (kIoAtLevel3): a hypercall is an
+// exit at once then, and not an exception first.
 void BuildTss(uint8_t* system) {
-  // RSP0 stands at offset 4, the I/O map's base (here: none) in the last word.
+  uint8_t* const tss = system + (kTssAddress - kSystemBase);
   Put(system, kTssAddress + 4, kStackTop);
-  const uint16_t no_map = kTssSize;
-  std::memcpy(system + (kTssAddress - kSystemBase) + kTssSize - 2, &no_map,
-              sizeof(no_map));
+  std::memcpy(tss + 0x66, &kPortMapOffset, sizeof(kPortMapOffset));
+  uint8_t* const map = tss + kPortMapOffset;
+  std::memset(map, 0xff, kPortMapSize);
+  for (uint16_t call = 1; call <= kLastHypercall; ++call) {
+    AllowPort(map, static_cast<uint16_t>(solo5::kHvtPortBase + call));
+  }
+  AllowPort(map, solo5::kHvtRingPort);
 }
 
 void BuildGate(uint8_t* system, uint8_t vector) {
