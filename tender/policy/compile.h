@@ -108,10 +108,10 @@ struct Draft {
 
 class Compiler {
  public:
-  consteval Compiler(std::span<const Rule> rules, uint32_t otherwise)
+  constexpr Compiler(std::span<const Rule> rules, uint32_t otherwise)
       : rules_(rules), otherwise_(otherwise) {}
 
-  consteval Draft Compile() {
+  constexpr Draft Compile() {
     for (size_t i = 0; i < rules_.size(); ++i) {
       if (rules_[i].reason == nullptr) RuleLacksItsReason();
       if (rules_[i].call < 0) RuleLacksItsSystemCall();
@@ -122,7 +122,7 @@ class Compiler {
   }
 
  private:
-  consteval bool IsKnownBefore(size_t end) const {
+  constexpr bool IsKnownBefore(size_t end) const {
     for (size_t i = 0; i < end; ++i) {
       if (rules_[i].call == rules_[end].call) return true;
     }
@@ -131,7 +131,7 @@ class Compiler {
 
   // Foreign architectures, then the numbers. A filter's conditional jumps are
   // short, so each leads to a long one.
-  consteval void AddHead() {
+  constexpr void AddHead() {
     const size_t count = draft_.groups.size;
     // Used for nothing. When a filter is loaded, the kernel tries it with every
     // number there is, as far as it does not look at anything else, to know
@@ -154,7 +154,7 @@ class Compiler {
     }
   }
 
-  consteval void AddGroup(int call) {
+  constexpr void AddGroup(int call) {
     Group group = {};
     group.number = static_cast<uint32_t>(call);
     group.code_begin = CodeSize();
@@ -176,14 +176,14 @@ class Compiler {
     draft_.groups.Add(group);
   }
 
-  consteval Operand FirstOperand(int call) const {
+  constexpr Operand FirstOperand(int call) const {
     for (const Rule& rule : rules_) {
       if (rule.call == call) return rule.where[0].operand;
     }
     return Operand::kArgument0;
   }
 
-  consteval bool SharesItsFirstTest(int call) const {
+  constexpr bool SharesItsFirstTest(int call) const {
     const Operand operand = FirstOperand(call);
     for (const Rule& rule : rules_) {
       const Condition& first = rule.where[0];
@@ -198,7 +198,7 @@ class Compiler {
     return true;
   }
 
-  consteval void AddFragment(const Rule& rule, bool shared) {
+  constexpr void AddFragment(const Rule& rule, bool shared) {
     Fragment fragment = {};
     fragment.situation = rule.situation;
     fragment.code_begin = CodeSize();
@@ -224,7 +224,7 @@ class Compiler {
     draft_.fragments.Add(fragment);
   }
 
-  static consteval size_t TestSize(const Condition& condition) {
+  static constexpr size_t TestSize(const Condition& condition) {
     switch (condition.test) {
       case Condition::Test::kNone:
         return 0;
@@ -238,7 +238,7 @@ class Compiler {
 
   // `left` instructions of the rule follow the test: where it fails, they are
   // jumped over.
-  consteval void AddTest(const Condition& condition, size_t left) {
+  constexpr void AddTest(const Condition& condition, size_t left) {
     using Test = Condition::Test;
     const Value& value = condition.value;
     const uint32_t low = LowOffset(condition.operand);
@@ -268,7 +268,7 @@ class Compiler {
     }
   }
 
-  consteval void AddCompared(uint16_t test, const Value& value, bool high,
+  constexpr void AddCompared(uint16_t test, const Value& value, bool high,
                              size_t if_true, size_t if_false) {
     uint32_t k = 0;
     if (value.is_slot) {
@@ -279,7 +279,7 @@ class Compiler {
     draft_.code.Add(Jump(test, k, if_true, if_false));
   }
 
-  consteval uint16_t CodeSize() const {
+  constexpr uint16_t CodeSize() const {
     return static_cast<uint16_t>(draft_.code.size);
   }
 
@@ -289,7 +289,7 @@ class Compiler {
 };
 
 template <size_t kCount, typename T, size_t kMax>
-consteval std::array<T, kCount> Trim(const List<T, kMax>& list) {
+constexpr std::array<T, kCount> Trim(const List<T, kMax>& list) {
   std::array<T, kCount> trimmed = {};
   for (size_t i = 0; i < kCount; ++i) trimmed[i] = list.items[i];
   return trimmed;
