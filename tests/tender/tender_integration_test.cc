@@ -196,6 +196,26 @@ TEST_P(TenderTest, EndsAtOnceOnSignals) {
   }
 }
 
+TEST_P(TenderTest, TellsOfTheRequestToEnd) {
+  int pipe[2];
+  ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
+  const UniqueFd reader(pipe[0]);
+  const UniqueFd writer(pipe[1]);
+  for (const char* mode : {"", "--idle"}) {
+    TenderSpec spec;
+    spec.fds = {{kDeviceFd, writer.get()}};
+    spec.args = {"--mem=32", "--status=@7", Guest("spin"), mode};
+    if (*mode == '\0') spec.args.pop_back();
+    TenderProcess tender(spec);
+    ASSERT_TRUE(tender.WaitForOutput("spin"));
+    tender.Kill(SIGTERM);
+    EXPECT_EQ(tender.Wait(), 128 + SIGTERM);
+    char line[128] = {};
+    EXPECT_GT(::read(reader.get(), line, sizeof(line) - 1), 0);
+    EXPECT_STREQ(line, "{\"end\":\"signal\",\"status\":143,\"signal\":15}\n");
+  }
+}
+
 TEST_P(TenderTest, EndsOnSigtermAsTheFirstProcessOfItsNamespace) {
   SERAI_NEED("root");
   for (const char* mode : {"", "--idle"}) {
@@ -224,9 +244,6 @@ TEST_P(TenderTest, OutlivesItsConsole) {
   const UniqueFd stuck(pipe[1]);
   for (const int console :
        {full.get(), broken.get(), unread.get(), stuck.get()}) {
-    // An spt guest writes to its console itself: it waits, or tries again.
-    const bool waits = console == full.get() || console == stuck.get();
-    if (waits && !IsHvt()) continue;
     TenderSpec spec;
     spec.stdout_fd = console;
     spec.args = {"--mem=32", Guest("flood"), "--lines=5000"};
