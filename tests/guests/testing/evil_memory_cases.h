@@ -54,8 +54,8 @@ inline constexpr GuestCase kMemoryCases[] = {
     Traps("evil_memory", "--how=touch-all", "page fault at 0x2000000\n"),
     WithMemory(
         4, Traps("evil_memory", "--how=touch-all", "page fault at 0x400000\n")),
-    WithMemory(96, Traps("evil_memory", "--how=touch-all",
-                         "page fault at 0x6000000\n")),
+    WithMemory(48, Traps("evil_memory", "--how=touch-all",
+                         "page fault at 0x3000000\n")),
 
     Dies("evil_memory", "--how=read --address=0", kFault),
     Dies("evil_memory", "--how=write --address=0x1000", kFault),
@@ -79,7 +79,7 @@ inline constexpr GuestCase kMemoryCases[] = {
     With("--x-exec-heap", Dies("evil_memory", "--how=execute-data", kFault)),
     Dies("evil_memory", "--how=touch-all", kFault),
     WithMemory(4, Dies("evil_memory", "--how=touch-all", kFault)),
-    WithMemory(96, Dies("evil_memory", "--how=touch-all", kFault)),
+    WithMemory(48, Dies("evil_memory", "--how=touch-all", kFault)),
 };
 
 inline constexpr GuestCase kEndlessCases[] = {
