@@ -102,27 +102,26 @@ class TieToParent {
   int signal_ = 0;
 };
 
-void MakeNamespaces(const JailOptions& jail) {
-  // A user namespace has rights over a mount namespace of its own only, and
-  // without that there is no empty root.
-  const bool mount = jail.mount || jail.user;
-  const int flags =
-      (jail.user ? CLONE_NEWUSER : 0) | (mount ? CLONE_NEWNS : 0) |
-      (jail.pid ? CLONE_NEWPID : 0) | (jail.net ? CLONE_NEWNET : 0) |
-      (jail.ipc ? CLONE_NEWIPC : 0) | (jail.uts ? CLONE_NEWUTS : 0);
+void MakeNamespaces(int flags, bool is_user) {
   if (flags == 0 || ::unshare(flags) == 0) return;
   const int error = errno;
-  if (error == EPERM && !jail.user) {
+  if (error == EPERM && !is_user) {
     Fatal("--jail: making namespaces: %s: add the word user (--jail=user,...)",
           std::strerror(error));
   }
-  if (jail.user && (error == EPERM || error == ENOSPC)) {
-    Fatal(
-        "--jail: making a user namespace: %s: this system does not allow it "
-        "to this user here",
-        std::strerror(error));
-  }
   Fatal("--jail: making namespaces: %s", std::strerror(error));
+}
+
+void EnterUserNamespace(const JailOptions& jail) {
+  const Identity outside = BecomeUserOutside(jail);
+  if (::unshare(CLONE_NEWUSER) != 0) {
+    const int error = errno;
+    Fatal("--jail: making a user namespace: %s%s", std::strerror(error),
+          error == EPERM || error == ENOSPC
+              ? ": this system does not allow it to this user here"
+              : "");
+  }
+  MapUser(jail, outside);
 }
 
 }  // namespace
@@ -132,14 +131,14 @@ void EnterJail(const Options& options, std::span<const int> others) {
   const TieToParent tie;
   const Descriptors descriptors(options, others);
   descriptors.CloseAllOthers();
-  if (jail.user) {
-    const Identity outside = BecomeUserOutside(jail);
-    MakeNamespaces(jail);
-    MapUser(jail, outside);
-  } else {
-    MakeNamespaces(jail);
-  }
-  EnterEmptyRoot(jail.mount || jail.user);
+  if (jail.user) EnterUserNamespace(jail);
+  MakeNamespaces(
+      (jail.mount ? CLONE_NEWNS : 0) | (jail.net ? CLONE_NEWNET : 0) |
+          (jail.ipc ? CLONE_NEWIPC : 0) | (jail.uts ? CLONE_NEWUTS : 0),
+      jail.user);
+  EnterEmptyRoot(jail.mount);
+  // The next child is its first process.
+  MakeNamespaces(jail.pid ? CLONE_NEWPID : 0, jail.user);
   HoldStandardDescriptors();
   ForbidNewPrivileges();
   DropBoundingSet();

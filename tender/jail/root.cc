@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -86,19 +88,42 @@ void ReplaceRoot(int root) {
   MakeRoot();
 }
 
+constexpr char kOwnDirectory[] = "/proc/self/fdinfo";
+
+// In a child that shares its root and working directory with the tender.
+int MakeOwnDirectoryRoot(void*) {
+  const bool made = ::chroot(kOwnDirectory) == 0 && ::chdir("/") == 0;
+  ::_exit(made ? 0 : errno);
+}
+
+// The directory of a process in /proc is empty for good once that is dead, and
+// nobody can make anything in it. To have such a root costs a child that ends
+// at once; a mount, by which it could be had as well, keeps a process waiting
+// for all processors when it goes. False where there is no /proc.
+bool EnterRootOfTheDead() {
+  alignas(16) static char stack[16 * 1024];
+  const int child = ::clone(MakeOwnDirectoryRoot, stack + sizeof(stack),
+                            CLONE_VM | CLONE_VFORK | CLONE_FS, nullptr);
+  if (child < 0) Fail("clone");
+  int status = 0;
+  if (::waitpid(child, &status, __WALL) != child) Fail("waitpid");
+  errno = WEXITSTATUS(status);
+  if (errno == EPERM) Fail("chroot");
+  return status == 0;
+}
+
 }  // namespace
 
 void EnterEmptyRoot(bool own_namespace) {
+  if (!own_namespace && EnterRootOfTheDead()) return;
   const int root = MountEmpty();
   if (own_namespace) {
     ReplaceRoot(root);
-    ::close(root);
-    return;
+  } else {
+    EnterDirectory(root);
+    MakeRoot();
   }
-  EnterDirectory(root);
-  MakeRoot();
-  // `root` stays open: it is this directory and leads nowhere else, and closing
-  // it would wait for all processors to forget that it was mounted.
+  ::close(root);
 }
 
 }  // namespace serai::tender
