@@ -3,17 +3,18 @@
 
 #include <span>
 
+#include "tests/guests/testing/compat_cases.h"
 #include "tests/guests/testing/evil_cases.h"
 
 namespace serai::testing {
 namespace {
 
-constexpr std::string_view kSuccess = "SUCCESS\n";
-
 constexpr std::string_view kStorage = "--block:storage=/disk";
 constexpr std::string_view kReadOnlyStorage = "--block:storage=/disk:ro";
 constexpr std::string_view kLargeSectors =
     "--block:storage=/disk --block-sector-size:storage=4096";
+constexpr std::string_view kSyncedStorage =
+    "--block:storage=/disk --block-sync=full";
 constexpr std::string_view kService =
     "--net:service=guest0 --net-mac:service=02:00:00:00:00:02";
 
@@ -76,6 +77,9 @@ constexpr GuestCase kBasicCases[] = {
     With(kLargeSectors,
          GoesOn("block", "spt", "", "capacity 65536, block size 4096\n")),
 
+    With(kSyncedStorage, GoesOn("block", "hvt", "", kSuccess)),
+    With(kSyncedStorage, GoesOn("block", "spt", "", kSuccess)),
+
     IsStopped("spin", "hvt", "", "spin"),
     IsStopped("spin", "hvt", "--idle", "spin"),
     IsStopped("spin", "spt", "", "spin"),
@@ -90,35 +94,64 @@ constexpr GuestCase kAnsweringCases[] = {
                              "echo: listening on udp://10.99.0.2:7\n")),
 };
 
+constexpr std::string_view kJail = "--jail";
+constexpr std::string_view kWholeJail =
+    "--jail=user,mount,pid,net,ipc,uts,uid=1000,gid=1000";
+
+constexpr GuestCase kJailCases[] = {
+    With(kJail, GoesOn("hello", "hvt", "", kSuccess)),
+    With(kJail, GoesOn("hello", "spt", "", kSuccess)),
+    With(kWholeJail, GoesOn("sse", "hvt", "", kSuccess)),
+    With(kWholeJail, GoesOn("sse", "spt", "", kSuccess)),
+    With(kWholeJail, IsStopped("spin", "hvt", "", "spin")),
+    With(kWholeJail, IsStopped("spin", "spt", "--idle", "spin")),
+    With(kWholeJail, Traps("crash", "--how=ud2", "trap: vector 6 ")),
+};
+
 constexpr GuestCase kSnapshotCases[] = {
     GoesOn("count", "hvt", "--lines=6 --pause-ms=200", "count: 6\nSUCCESS\n"),
     GoesOn("count", "hvt", "--lines=6 --pause-ms=200 --busy --fault",
            "count: 6\nSUCCESS\n"),
 };
 
-constexpr std::span<const GuestCase> kTables[] = {
-    kBasicCases, kPointerCases, kPortCases,    kProcessorCases,
-    kTableCases, kMemoryCases,  kEndlessCases, kSyscallCases,
+struct Table {
+  std::span<const GuestCase> cases;
+  bool answers = false;
+  bool snapshot = false;
 };
 
-void Add(std::span<const GuestCase> table, bool answers,
-         std::vector<VmCase>& cases) {
-  for (const GuestCase& guest_case : table) {
-    cases.push_back({guest_case, false, answers});
-    if (guest_case.target == "hvt")
-      cases.push_back({guest_case, true, answers});
-  }
-}
+constexpr Table kTables[] = {
+    {kAnsweringCases, true},
+    {kBasicCases},
+    {kJailCases},
+    {kSnapshotCases, false, true},
+    {kCompatCases},
+    {kPointerCases},
+    {kPortCases},
+    {kProcessorCases},
+    {kTableCases},
+    {kMemoryCases},
+    {kDeviceCases},
+    {kEndlessCases},
+    {kSyscallCases},
+};
 
 }  // namespace
 
 std::vector<VmCase> AllCases() {
   std::vector<VmCase> cases;
-  Add(kAnsweringCases, true, cases);
-  for (const auto& table : kTables) Add(table, false, cases);
-  const size_t first = cases.size();
-  Add(kSnapshotCases, false, cases);
-  for (size_t i = first; i < cases.size(); ++i) cases[i].snapshot = true;
+  for (const Table& table : kTables) {
+    for (GuestCase guest_case : table.cases) {
+      // They check processors, and this one lacks some things.
+      if (guest_case.guest == "vectors" || guest_case.guest == "exceptions") {
+        guest_case.arguments = "--emulated";
+      }
+      VmCase vm_case = {guest_case, false, table.answers, table.snapshot};
+      cases.push_back(vm_case);
+      vm_case.at_level0 = true;
+      if (guest_case.target == "hvt") cases.push_back(vm_case);
+    }
+  }
   return cases;
 }
 

@@ -40,7 +40,7 @@ std::string FromWord(std::string_view word) {
 std::string ToLine(const CaseResult& result) {
   std::ostringstream line;
   line << "result " << result.index << ' ' << result.status << ' '
-       << (result.answered ? 1 : 0) << ' ' << ToWord(result.output) << ' '
+       << ToWord(result.wrong) << ' ' << ToWord(result.output) << ' '
        << ToWord(result.report) << '\n';
   return line.str();
 }
@@ -48,12 +48,13 @@ std::string ToLine(const CaseResult& result) {
 std::optional<CaseResult> FromLine(const std::string& line) {
   std::istringstream words(line);
   std::string kind;
+  std::string wrong;
   std::string output;
   std::string report;
   CaseResult result;
-  words >> kind >> result.index >> result.status >> result.answered >> output >>
-      report;
+  words >> kind >> result.index >> result.status >> wrong >> output >> report;
   if (!words || kind != "result") return std::nullopt;
+  result.wrong = FromWord(wrong);
   result.output = FromWord(output);
   result.report = FromWord(report);
   return result;

@@ -4,12 +4,12 @@
 // What the machine says over its serial line, one line each:
 //
 //   start INDEX                          of a case
-//   result INDEX STATUS ANSWERED OUTPUT REPORT
+//   result INDEX STATUS WRONG OUTPUT REPORT
 //   error TEXT                           the machine itself does not work
 //   done                                 all cases have been run
 //
-// ANSWERED is 0 or 1. Texts are one word: "=" and the bytes, those that don't
-// print, blanks and "%" as %XX.
+// Texts are one word: "=" and the bytes, those that don't print, blanks and "%"
+// as %XX.
 
 #include <optional>
 #include <string>
@@ -24,7 +24,8 @@ struct CaseResult {
   size_t index = 0;
   // As GuestCase has it.
   int status = kHangs;
-  bool answered = true;
+  // What only the machine can see; empty where all is well.
+  std::string wrong;
   std::string output;  // stdout and stderr; the middle of much is cut out
   std::string report;  // what came on the status descriptor
 };

@@ -99,8 +99,7 @@ std::string WhatIsWrong(const VmCase& vm_case, const CaseResult& result) {
   if (is_hvt && !c.end.empty() && !absl::StrContains(result.report, end)) {
     return absl::StrCat("its end is no ", View(c.end));
   }
-  if (!result.answered) return "it does not answer pings and datagrams";
-  return "";
+  return result.wrong;
 }
 
 // A row of the table, and where something is wrong what it said.

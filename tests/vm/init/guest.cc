@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "lib/base/unique_fd.h"
+#include "tests/vm/init/devices.h"
 #include "tests/vm/init/machine.h"
 #include "tests/vm/init/peer.h"
 
@@ -55,7 +56,8 @@ class Guest {
  public:
   explicit Guest(const VmCase& vm_case, bool restored = false)
       : output_(::memfd_create("output", MFD_CLOEXEC)),
-        report_(::memfd_create("report", 0)) {  // inherited
+        report_(::memfd_create("report", 0)),  // inherited
+        devices_(vm_case.guest_case.devices) {
     ::fcntl(output_.get(), F_SETFL, O_APPEND);
     std::vector<std::string> words = restored ? WordsOfClone() : Words(vm_case);
     std::vector<char*> argv;
@@ -89,6 +91,9 @@ class Guest {
     return false;
   }
 
+  // Whether its devices are as they have to be, whatever it did to them.
+  bool DevicesAreWhole() const { return devices_.AreWhole(); }
+
   void Kill(int number) {
     if (!Ended()) ::kill(pid_, number);
   }
@@ -103,6 +108,7 @@ class Guest {
     if (vm_case.snapshot) {
       words.push_back(std::string("--snapshot-to=") + kSnapshots);
     }
+    devices_.AddOptions(words);
     AddWords(guest_case.options, words);
     words.push_back("/guests/" + std::string(guest_case.guest) + "." +
                     std::string(guest_case.target));
@@ -135,6 +141,7 @@ class Guest {
 
   UniqueFd output_;
   UniqueFd report_;
+  CaseDevices devices_;
   pid_t pid_ = -1;
   std::optional<int> status_;
 };
@@ -146,6 +153,7 @@ CaseResult ResultOf(Guest& guest) {
   result.report = guest.report();
   guest.Kill(SIGKILL);
   if (!guest.Wait(kPatience).has_value()) Fail("a guest can't be killed");
+  if (!guest.DevicesAreWhole()) result.wrong = "its disk is another now";
   return result;
 }
 
@@ -156,10 +164,12 @@ CaseResult RunFromSnapshot(const VmCase& vm_case) {
   Guest guest(vm_case);
   if (guest.WaitForOutput(kSnapshotMoment)) guest.Kill(SIGUSR2);
   CaseResult result = ResultOf(guest);
-  const bool taken =
-      result.report.find("{\"snapshot\":\"done\"") != std::string::npos;
-  if (!taken) result.status = kHangs;
-  if (result.status != vm_case.guest_case.status) return result;
+  if (result.report.find("{\"snapshot\":\"done\"") == std::string::npos) {
+    result.wrong = "there is no snapshot";
+  }
+  if (!result.wrong.empty() || result.status != vm_case.guest_case.status) {
+    return result;
+  }
   Guest clone(vm_case, true);
   return ResultOf(clone);
 }
@@ -170,16 +180,16 @@ CaseResult RunCase(const VmCase& vm_case) {
   if (vm_case.snapshot) return RunFromSnapshot(vm_case);
   const GuestCase& guest_case = vm_case.guest_case;
   Guest guest(vm_case);
-  bool answered = true;
+  bool answers = true;
   if (guest_case.stopped) {
     const bool ready = guest.WaitForOutput(guest_case.output);
-    if (vm_case.answers) answered = ready && AnswersPeer();
+    if (vm_case.answers) answers = ready && AnswersPeer();
     guest.Kill(SIGTERM);
   } else if (vm_case.at_level0 && guest_case.level0 == AtLevel0::kOpen) {
     if (!guest.Wait(kFreedom).has_value()) guest.Kill(SIGTERM);
   }
   CaseResult result = ResultOf(guest);
-  result.answered = answered;
+  if (!answers) result.wrong = "it does not answer pings and datagrams";
   return result;
 }
 
