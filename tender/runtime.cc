@@ -22,3 +22,9 @@ void __glibcxx_assert_fail(const char* file, int line, const char* function,
 #endif
 
 }  // namespace std
+
+// What a table of virtual functions holds where an interface has none.
+extern "C" void __cxa_pure_virtual();
+void __cxa_pure_virtual() {
+  serai::tender::Fatal("bug: pure virtual function called");
+}
