@@ -52,8 +52,7 @@ double SharedMemoryOf(pid_t pid) {
 void MeasureMemory(const Setting& setting, const std::string& guest,
                    Table* table) {
   const std::string what = std::to_string(kInstances) + " idle " + guest;
-  const Measure pss = {what + ": PSS of each", "kB"};
-  const Measure all = {what + ": PSS and guest pages of each", "kB"};
+  const Measure weight = {what + ": PSS of each, with all guest pages", "kB"};
   for (const Contestant& contestant : setting.contestants) {
     std::vector<std::unique_ptr<Process>> processes;
     for (int i = 0; i < kInstances; ++i) {
@@ -66,8 +65,7 @@ void MeasureMemory(const Setting& setting, const std::string& guest,
       const double own = FieldOf(process->pid(), "Pss");
       const double shared = FieldOf(process->pid(), "Pss_Shmem");
       const double pages = SharedMemoryOf(process->pid());
-      table->Add(pss, contestant, own);
-      table->Add(all, contestant, own - shared + std::max(shared, pages));
+      table->Add(weight, contestant, own - shared + std::max(shared, pages));
     }
   }
 }

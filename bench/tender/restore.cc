@@ -33,10 +33,10 @@ void TakeSnapshot(const Setting& setting, const Contestant& contestant,
                   const std::string& directory) {
   Contestant saving = contestant;
   saving.options.push_back("--snapshot-to=" + directory);
-  Process process(
-      saving.Command(setting.guests, "count", {},
-                     {"--pause-ms=1", "--lines=1000000", "--no-vectors"}),
-      Process::Output::kFile);
+  Process process(saving.Command(setting.guests, "count", {},
+                                 {"--pause-ms=1", "--lines=1000000",
+                                  "--no-vectors", "--heap-kib=4"}),
+                  Process::Output::kFile);
   process.WaitForOutput("count: 12");
   ::kill(process.pid(), SIGUSR2);
   const double deadline = Now() + kPatience;
