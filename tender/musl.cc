@@ -2,13 +2,16 @@
 // Where musl, which serai-tender is linked with, is not what glibc's headers
 // promise.
 
+#include <elf.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdarg>
+#include <cstdint>
 
 extern "C" {
 
@@ -38,3 +41,32 @@ int openat(int directory, const char* path, int flags, ...) {
 // It registers no restartable sequences with the kernel.
 extern const unsigned int __rseq_size = 0;
 extern const ptrdiff_t __rseq_offset = 0;
+
+// The linker's: this program as it stands in memory.
+extern "C" {
+[[gnu::visibility("hidden")]] extern const Elf64_Ehdr __ehdr_start;
+}
+
+namespace {
+
+// Data that only the start writes, to relocate pointers, is read-only from here
+// on. musl's start leaves that to a dynamic linker, which there is none.
+[[gnu::constructor]] void ProtectRelocated() {
+  constexpr uintptr_t kPage = 4096;
+  const auto base = reinterpret_cast<uintptr_t>(&__ehdr_start);
+  const auto* const headers =
+      reinterpret_cast<const Elf64_Phdr*>(base + __ehdr_start.e_phoff);
+  for (int i = 0; i < __ehdr_start.e_phnum; ++i) {
+    if (headers[i].p_type != PT_GNU_RELRO) continue;
+    const uintptr_t start = base + headers[i].p_vaddr;
+    const uintptr_t first = start & ~(kPage - 1);
+    const uintptr_t end = (start + headers[i].p_memsz) & ~(kPage - 1);
+    // NOLINTNEXTLINE(performance-no-int-to-ptr)
+    void* const at = reinterpret_cast<void*>(first);
+    if (end > first && ::mprotect(at, end - first, PROT_READ) != 0) {
+      __builtin_trap();
+    }
+  }
+}
+
+}  // namespace
