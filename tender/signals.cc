@@ -38,6 +38,14 @@ void InstallSignalHandlers() {
   Handle(SIGINT, EndWithSignal);
   Handle(SIGPIPE, SIG_IGN);
   Handle(SIGXFSZ, SIG_IGN);
+  // The program that started the tender may have blocked them for itself.
+  sigset_t handled;
+  ::sigemptyset(&handled);
+  ::sigaddset(&handled, SIGTERM);
+  ::sigaddset(&handled, SIGINT);
+  if (::sigprocmask(SIG_UNBLOCK, &handled, nullptr) != 0) {
+    Fatal("sigprocmask: %s", std::strerror(errno));
+  }
 }
 
 }  // namespace serai::tender

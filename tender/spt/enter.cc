@@ -119,6 +119,12 @@ void HandOverSignals(uint64_t stub) {
   ignore.sa_handler = SIG_IGN;
   SetAction(SIGUSR1, ignore);
   SetAction(SIGUSR2, ignore);
+  // A fault whose signal is blocked would not be told.
+  sigset_t none;
+  ::sigemptyset(&none);
+  if (::sigprocmask(SIG_SETMASK, &none, nullptr) != 0) {
+    Fatal("sigprocmask: %s", std::strerror(errno));
+  }
 }
 
 // The C library has told the kernel where its restartable sequences are. The
@@ -143,12 +149,9 @@ void UnregisterRseq() {
 // What the kernel would read or write in the tender's memory when the thread
 // is preempted or ends.
 void ForgetThread() {
-  struct RobustList {  // the kernel's robust_list_head, of which only its size
-                       // counts
-    void* words[3];
-  };
+  constexpr size_t kRobustListHead = 3 * sizeof(void*);
   UnregisterRseq();
-  ::syscall(SYS_set_robust_list, nullptr, sizeof(RobustList));
+  ::syscall(SYS_set_robust_list, nullptr, kRobustListHead);
   ::syscall(SYS_set_tid_address, nullptr);
 }
 

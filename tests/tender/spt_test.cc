@@ -263,6 +263,26 @@ TEST(SptSignalTest, TellsOfTheRequestToEnd) {
   }
 }
 
+bool BlockAllSignals() {
+  sigset_t all;
+  ::sigfillset(&all);
+  return ::sigprocmask(SIG_SETMASK, &all, nullptr) == 0;
+}
+
+TEST(SptSignalTest, AreTakenWhereTheCallerHadBlockedThem) {
+  TenderSpec spec = SpecOf({"spin", "--idle"});
+  spec.prepare = BlockAllSignals;
+  TenderProcess idle(spec);
+  ASSERT_TRUE(idle.WaitForOutput("spin"));
+  idle.Kill(SIGTERM);
+  EXPECT_EQ(idle.Wait(), 128 + SIGTERM);
+  spec = SpecOf({"evil_syscalls", "--how=any", "--call=57"});
+  spec.prepare = BlockAllSignals;
+  const TenderResult result = RunTender(spec);
+  EXPECT_EQ(result.status, kForbidden);
+  EXPECT_THAT(result.output, HasSubstr("number=57"));
+}
+
 // Which is no fault of the guest's.
 TEST(SptSignalTest, SaysNothingOfASignalThatSomebodySent) {
   for (const int number :
