@@ -38,7 +38,7 @@ absl::StatusOr<UniqueFd> Console::OpenChannel(Channel& channel) {
   Close(channel);
   ASSIGN_OR_RETURN(Pipe pipe, MakePipe());
   channel.fd = std::move(pipe.read_end);
-  // Only our end: a guest must wait for a slow log, not lose its words.
+  // Only our end: the tender decides how long its guest waits for a slow log.
   if (::fcntl(channel.fd.get(), F_SETFL, O_NONBLOCK) != 0) {
     return ErrnoStatus(errno, "fcntl");
   }

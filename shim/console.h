@@ -4,7 +4,8 @@
 // What a tender says: its standard output (the guest's console) and its
 // standard error, from two pipes into the container's log. The end of stderr is
 // kept: it tells why a tender ended. A guest that floods gets a bounded share
-// of each turn of the loop, then its pipe fills and it waits.
+// of each turn of the loop, then its pipe fills; the tender has it wait a
+// little and then drops what nobody reads.
 
 #include <memory>
 #include <string>
