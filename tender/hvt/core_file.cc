@@ -62,7 +62,7 @@ static_assert(sizeof(Elf64_Ehdr) + (1 + kMaxCoreRanges) * sizeof(Elf64_Phdr) +
 
 template <size_t Size>
 void CopyText(std::string_view text, char (&to)[Size]) {
-  std::memcpy(to, text.data(), std::min(text.size(), Size - 1));
+  std::copy_n(text.data(), std::min(text.size(), Size - 1), to);
 }
 
 elf_prstatus StatusOf(const CoreState& state) {
