@@ -109,20 +109,11 @@ void Session::DescribeStop() {
   switch (stop_.reason) {
     case Stop::Reason::kSignal:
       break;
-    case Stop::Reason::kSoftware:
+    case Stop::Reason::kBreakpoint:
       writer_.Text("swbreak:;");
       break;
-    case Stop::Reason::kHardware:
-      writer_.Text("hwbreak:;");
-      break;
-    case Stop::Reason::kWrite:
+    case Stop::Reason::kWatchpoint:
       writer_.Text("watch:").Hex(stop_.address).Text(";");
-      break;
-    case Stop::Reason::kRead:
-      writer_.Text("rwatch:").Hex(stop_.address).Text(";");
-      break;
-    case Stop::Reason::kAccess:
-      writer_.Text("awatch:").Hex(stop_.address).Text(";");
       break;
   }
 }

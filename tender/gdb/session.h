@@ -58,7 +58,7 @@ class Stream {
 
 // Why the machine stands still.
 struct Stop {
-  enum class Reason { kSignal, kSoftware, kHardware, kWrite, kRead, kAccess };
+  enum class Reason { kSignal, kBreakpoint, kWatchpoint };
 
   int signal = 0;  // Linux's number
   Reason reason = Reason::kSignal;

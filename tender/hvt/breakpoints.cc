@@ -4,11 +4,6 @@
 #include <cstring>
 
 namespace serai::tender::hvt {
-namespace {
-
-constexpr uint8_t kInt3 = 0xcc;
-
-}  // namespace
 
 // Where it stands; count_ where there is none.
 size_t Breakpoints::Find(uint64_t address) const {
@@ -22,7 +17,7 @@ bool Breakpoints::Insert(uint64_t address) {
   uint8_t original = 0;
   if (count_ == all_.size() || !Read(address, {&original, 1})) return false;
   all_[count_++] = {address, original};
-  *memory_->At(address) = kInt3;
+  *memory_->At(address) = instruction_;
   return true;
 }
 
@@ -55,7 +50,7 @@ bool Breakpoints::Write(uint64_t address, std::span<const uint8_t> from) {
     const uint64_t at = one.address - address;
     if (at >= from.size()) continue;
     one.original = from[at];
-    *memory_->At(one.address) = kInt3;
+    *memory_->At(one.address) = instruction_;
   }
   return true;
 }
@@ -67,7 +62,7 @@ void Breakpoints::Hide() const {
 }
 
 void Breakpoints::Show() const {
-  for (const Breakpoint& one : All()) *memory_->At(one.address) = kInt3;
+  for (const Breakpoint& one : All()) *memory_->At(one.address) = instruction_;
 }
 
 }  // namespace serai::tender::hvt

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Breakpoints in guest memory, each an `int3` in the place of a byte, and that
-// memory as a debugger is to see it: without them.
+// Breakpoints in guest memory, each an instruction of one byte in the place of
+// another's first, and that memory as a debugger is to see it: without them.
 
 #include <array>
 #include <cstddef>
@@ -15,8 +15,10 @@ namespace serai::tender::hvt {
 
 class Breakpoints {
  public:
-  // What the guest can read must be writable for the host.
-  explicit Breakpoints(const GuestMemory* memory) : memory_(memory) {}
+  // `instruction` stops the guest. What the guest can read must be writable for
+  // the host.
+  Breakpoints(const GuestMemory* memory, uint8_t instruction)
+      : memory_(memory), instruction_(instruction) {}
 
   // False where there is no such memory, or no room for one more.
   bool Insert(uint64_t address);
@@ -45,6 +47,7 @@ class Breakpoints {
   std::span<const Breakpoint> All() const { return {all_.data(), count_}; }
 
   const GuestMemory* memory_;
+  uint8_t instruction_;
   size_t count_ = 0;
   std::array<Breakpoint, kMax> all_;
 };

@@ -2,9 +2,7 @@
 #include "tender/hvt/debugger.h"
 
 #include <signal.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -21,43 +19,9 @@ using gdb::Registers;
 using gdb::Resume;
 using gdb::Stop;
 
+constexpr uint8_t kInt3 = 0xcc;
+constexpr uint8_t kHlt = 0xf4;
 constexpr uint64_t kTrapFlag = 0x100;
-// DR6 and DR7 with nothing set.
-constexpr uint64_t kNoDebugStatus = 0xffff0ff0;
-constexpr uint64_t kNoDebugControl = 0x400;
-
-// Where the processor takes nothing any more for an address of the guest's.
-constexpr uint64_t kAddressLimit = uint64_t{1} << 47;
-
-// What DR7 says of a size, which is 1, 2, 4 or 8.
-uint64_t SizeBits(uint64_t size) { return size == 8 ? 2 : (size - 1) & 3; }
-
-// A KVM that does not use the processor's own virtual machines takes debug
-// registers but forgets them, and says so nowhere.
-bool HasDebugRegisters() {
-  return ::access("/sys/module/kvm_intel", F_OK) == 0 ||
-         ::access("/sys/module/kvm_amd", F_OK) == 0;
-}
-
-constexpr bool IsPointSize(uint64_t size) {
-  return size == 1 || size == 2 || size == 4 || size == 8;
-}
-
-Stop::Reason ReasonOf(Point point) {
-  switch (point) {
-    case Point::kSoftware:
-      return Stop::Reason::kSoftware;
-    case Point::kHardware:
-      return Stop::Reason::kHardware;
-    case Point::kWrite:
-      return Stop::Reason::kWrite;
-    case Point::kRead:
-      return Stop::Reason::kRead;
-    case Point::kAccess:
-      return Stop::Reason::kAccess;
-  }
-  return Stop::Reason::kSignal;
-}
 
 }  // namespace
 
@@ -66,9 +30,9 @@ Debugger::Debugger(const GdbOptions& options, Processor* processor,
     : connection_(options),
       session_(this, &connection_),
       processor_(processor),
-      breakpoints_(memory),
-      at_level3_(at_level3),
-      has_debug_registers_(HasDebugRegisters()) {}
+      breakpoints_(memory, at_level3 ? kInt3 : kHlt),
+      watchpoints_(memory),
+      at_level3_(at_level3) {}
 
 void Debugger::Accept() {
   AcceptRequests(SIGIO, Request::kDebugger);
@@ -97,30 +61,16 @@ bool Debugger::TakeTrap(uint8_t vector) {
   const bool stepped = armed_ && vector == kDebug;
   Disarm(stepped);
   kvm_regs& regs = processor_->regs();
-  if (vector == kBreakpoint && breakpoints_.IsAt(regs.rip - 1)) {
+  if (stepped) {
+    FinishStep();
+  } else if (vector == kBreakpoint && breakpoints_.IsAt(regs.rip - 1)) {
     --regs.rip;
-    StopAt({SIGTRAP, Stop::Reason::kSoftware});
-    GoOn();
-    return true;
+    StopAt({SIGTRAP, Stop::Reason::kBreakpoint});
+  } else {
+    return false;
   }
-  if (vector != kDebug) return false;
-  const Stop stop = HardwareStop(TakeDebugStatus());
-  if (!stepped && stop.reason == Stop::Reason::kSignal) return false;
-  StopAt(stop);
   GoOn();
   return true;
-}
-
-// DR6, which stays as it is until it is cleared.
-uint64_t Debugger::TakeDebugStatus() {
-  if (std::none_of(hardware_.begin(), hardware_.end(),
-                   [](const HardwarePoint& one) { return one.used; })) {
-    return 0;
-  }
-  kvm_debugregs debug = {};
-  if (::ioctl(processor_->fd(), KVM_GET_DEBUGREGS, &debug) != 0) return 0;
-  ControlProcessor();
-  return debug.dr6;
 }
 
 bool Debugger::Allow(const Exception& exception) {
@@ -137,7 +87,7 @@ bool Debugger::Allow(const Exception& exception) {
 
 void Debugger::FinishTrap() {
   if (!attached_) return;
-  if (stepping_ && !retrying_) StopAt({SIGTRAP});
+  if (TakesSteps() && !retrying_) FinishStep();
   retrying_ = false;
   GoOn();
 }
@@ -145,31 +95,29 @@ void Debugger::FinishTrap() {
 bool Debugger::TakeExit() {
   if (!attached_ || at_level3_) return false;
   const kvm_run& run = processor_->run();
-  const bool at_breakpoint = breakpoints_.IsAt(processor_->regs().rip);
-  if (run.exit_reason != KVM_EXIT_DEBUG) {
-    // A KVM that interprets level 0 may not know `int3`.
-    if (run.exit_reason != KVM_EXIT_INTERNAL_ERROR || !at_breakpoint) {
-      return false;
-    }
-    StopAt({SIGTRAP, Stop::Reason::kSoftware});
-  } else if (run.debug.arch.exception != kBreakpoint) {
-    StopAt(HardwareStop(run.debug.arch.dr6));
-  } else if (at_breakpoint) {
-    StopAt({SIGTRAP, Stop::Reason::kSoftware});
+  kvm_regs& regs = processor_->regs();
+  if (run.exit_reason == KVM_EXIT_DEBUG) {
+    FinishStep();
+  } else if (run.exit_reason == KVM_EXIT_HLT &&
+             breakpoints_.IsAt(regs.rip - 1)) {
+    --regs.rip;
+    processor_->ChangeRegisters();
+    StopAt({SIGTRAP, Stop::Reason::kBreakpoint});
   } else {
-    reinject_ = true;  // it is the guest's own
+    return false;
   }
   GoOn();
   return true;
 }
 
-// `flags` are DR6.
-Stop Debugger::HardwareStop(uint64_t flags) const {
-  for (size_t i = 0; i < hardware_.size(); ++i) {
-    if ((flags >> i & 1) == 0 || !hardware_[i].used) continue;
-    return {SIGTRAP, ReasonOf(hardware_[i].point), hardware_[i].address};
+// The guest has done one instruction. The debugger need not have asked for
+// that.
+void Debugger::FinishStep() {
+  if (const auto changed = watchpoints_.TakeChange(); changed) {
+    StopAt({SIGTRAP, Stop::Reason::kWatchpoint, *changed});
+  } else if (stepping_) {
+    StopAt({SIGTRAP});
   }
-  return {SIGTRAP};
 }
 
 void Debugger::OnEnd(End end, int status, const Crash* crash) {
@@ -210,29 +158,46 @@ void Debugger::StopAt(const Stop& stop) {
   const bool kill = resume.action == Resume::Action::kKill;
   if (kill || resume.action == Resume::Action::kLeave) Leave();
   if (kill && !ended_) EndWithSignal(SIGKILL);
+  // What the debugger itself has written is no news to it.
+  watchpoints_.TakeChange();
+  // What came while it was waited for, together with the last packet, has
+  // brought no signal.
+  if (WantsStop()) Ask(Request::kDebugger);
 }
 
 void Debugger::GoOn() {
-  if (at_level3_ && attached_ && stepping_) {
+  if (!at_level3_) {
+    ControlSteps();
+  } else if (TakesSteps()) {
     kvm_regs& regs = processor_->regs();
     armed_ = (regs.rflags & kTrapFlag) == 0;
     flow_ = FlowOf(regs.rip);
     regs.rflags |= kTrapFlag;
     processor_->ChangeRegisters();
   }
-  ControlProcessor();
-  // What came while it was waited for, together with the last packet, has
-  // brought no signal.
-  if (WantsStop()) Ask(Request::kDebugger);
 }
 
 void Debugger::Leave() {
   breakpoints_.RemoveAll();
-  hardware_ = {};
+  watchpoints_.RemoveAll();
   stepping_ = false;
   attached_ = false;
   connection_.Close();
-  ControlProcessor();
+  if (!at_level3_) ControlSteps();
+}
+
+// At level 0: whether KVM stops the guest after its next instruction.
+void Debugger::ControlSteps() {
+  if (!TakesSteps() && !controlled_) return;
+  controlled_ = TakesSteps();
+  kvm_guest_debug debug = {};
+  if (controlled_) {
+    debug.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
+    // It takes the step from where it believes the guest to be now.
+    Control(processor_->fd(), KVM_SET_REGS, &processor_->regs(),
+            "KVM_SET_REGS");
+  }
+  Control(processor_->fd(), KVM_SET_GUEST_DEBUG, &debug, "KVM_SET_GUEST_DEBUG");
 }
 
 // Takes the trap flag back. `stepped` is whether the instruction that it was
@@ -264,51 +229,6 @@ Debugger::Flow Debugger::FlowOf(uint64_t rip) {
     if (!prefix) break;
   }
   return Flow::kOther;
-}
-
-// Hands the processor what of the debugger's wishes is its part. False where it
-// can't do that.
-bool Debugger::ControlProcessor() {
-  return at_level3_ ? SetDebugRegisters() : SetGuestDebug();
-}
-
-// At level 3 the debug registers are free: the guest has no access to them.
-bool Debugger::SetDebugRegisters() {
-  kvm_debugregs debug = {};
-  debug.dr6 = kNoDebugStatus;
-  debug.dr7 = PlaceHardwarePoints(debug.db);
-  if (debug.dr7 == kNoDebugControl && !hardware_set_) return true;
-  hardware_set_ = debug.dr7 != kNoDebugControl;
-  return ::ioctl(processor_->fd(), KVM_SET_DEBUGREGS, &debug) == 0;
-}
-
-bool Debugger::SetGuestDebug() {
-  kvm_guest_debug debug = {};
-  if (attached_) {
-    debug.control =
-        KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_USE_HW_BP;
-    if (stepping_) debug.control |= KVM_GUESTDBG_SINGLESTEP;
-    if (reinject_) debug.control |= KVM_GUESTDBG_INJECT_BP;
-    debug.arch.debugreg[7] = PlaceHardwarePoints(debug.arch.debugreg);
-  }
-  reinject_ = false;
-  return ::ioctl(processor_->fd(), KVM_SET_GUEST_DEBUG, &debug) == 0;
-}
-
-// Fills DR0 to DR3 and returns DR7.
-uint64_t Debugger::PlaceHardwarePoints(__u64* addresses) const {
-  uint64_t control = kNoDebugControl;
-  for (size_t i = 0; i < hardware_.size(); ++i) {
-    const HardwarePoint& point = hardware_[i];
-    if (!point.used) continue;
-    const uint64_t kind = point.point == Point::kHardware ? 0
-                          : point.point == Point::kWrite  ? 1
-                                                          : 3;
-    addresses[i] = point.address;
-    control |= uint64_t{2} << 2 * i | (kind | SizeBits(point.size) << 2)
-                                          << (16 + 4 * i);
-  }
-  return control;
 }
 
 void Debugger::ReadRegisters(Registers* registers) {
@@ -344,41 +264,36 @@ bool Debugger::WriteMemory(uint64_t address, std::span<const uint8_t> from) {
 }
 
 Answer Debugger::Insert(Point point, uint64_t address, uint64_t size) {
-  if (point == Point::kSoftware) {
-    return breakpoints_.Insert(address) ? Answer::kDone : Answer::kFailed;
+  bool done = false;
+  switch (point) {
+    case Point::kSoftware:
+    case Point::kHardware:  // what is asked for is that it works
+      done = breakpoints_.Insert(address);
+      break;
+    case Point::kWrite:
+      done = watchpoints_.Insert(address, size);
+      break;
+    case Point::kRead:
+    case Point::kAccess:
+      return Answer::kUnsupported;
   }
-  // x86 has none that looks at reads only.
-  if (point == Point::kRead || !has_debug_registers_) {
-    return Answer::kUnsupported;
-  }
-  if (point == Point::kHardware) size = 1;
-  if (!IsPointSize(size) || address % size != 0 || address >= kAddressLimit) {
-    return Answer::kFailed;
-  }
-  HardwarePoint* const free =
-      std::find_if(hardware_.data(), hardware_.data() + hardware_.size(),
-                   [](const HardwarePoint& one) { return !one.used; });
-  if (free == hardware_.data() + hardware_.size()) return Answer::kFailed;
-  *free = {true, point, address, size};
-  if (ControlProcessor()) return Answer::kDone;
-  *free = {};
-  return Answer::kUnsupported;
+  return done ? Answer::kDone : Answer::kFailed;
 }
 
 Answer Debugger::Remove(Point point, uint64_t address, uint64_t size) {
-  if (point == Point::kSoftware) {
-    breakpoints_.Remove(address);
-    return Answer::kDone;
-  }
-  if (point == Point::kHardware) size = 1;
-  for (HardwarePoint& one : hardware_) {
-    if (one.used && one.point == point && one.address == address &&
-        one.size == size) {
-      one = {};
+  switch (point) {
+    case Point::kSoftware:
+    case Point::kHardware:
+      breakpoints_.Remove(address);
+      return Answer::kDone;
+    case Point::kWrite:
+      watchpoints_.Remove(address, size);
+      return Answer::kDone;
+    case Point::kRead:
+    case Point::kAccess:
       break;
-    }
   }
-  return ControlProcessor() ? Answer::kDone : Answer::kFailed;
+  return Answer::kUnsupported;
 }
 
 void Debugger::Hide() {

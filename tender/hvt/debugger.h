@@ -6,10 +6,9 @@
 // At level 3 a breakpoint is an `int3` in the guest's text and a step is taken
 // with the trap flag; both end in the stub. The guest sees neither: the flag is
 // taken back wherever it shows, and an instruction that is emulated is one step
-// as any other. Watchpoints are in the processor's debug registers. At level 0
-// KVM does all three.
+// as any other. At level 0 a breakpoint is a `hlt`, of which every KVM tells,
+// and KVM takes the steps. Watchpoints are looked at after each step.
 
-#include <array>
 #include <cstdint>
 
 #include "tender/filter.h"
@@ -20,6 +19,7 @@
 #include "tender/hvt/emulate.h"
 #include "tender/hvt/kvm.h"
 #include "tender/hvt/memory.h"
+#include "tender/hvt/watchpoints.h"
 #include "tender/report.h"
 
 namespace serai::tender::hvt {
@@ -64,14 +64,6 @@ class Debugger final : private gdb::Target {
   void Show();
 
  private:
-  static constexpr size_t kHardwarePoints = 4;
-
-  struct HardwarePoint {
-    bool used = false;
-    gdb::Point point = gdb::Point::kHardware;
-    uint64_t address = 0;
-    uint64_t size = 0;
-  };
   // What the instruction that is stepped over does to the flags on the stack.
   enum class Flow { kOther, kPushesFlags, kPopsFlags };
 
@@ -84,35 +76,31 @@ class Debugger final : private gdb::Target {
   gdb::Answer Remove(gdb::Point point, uint64_t address,
                      uint64_t size) override;
 
-  bool ControlProcessor();
-  bool SetDebugRegisters();
-  bool SetGuestDebug();
-  uint64_t PlaceHardwarePoints(__u64* addresses) const;
-  uint64_t TakeDebugStatus();
+  // Whether every instruction of the guest's is looked at.
+  bool TakesSteps() const { return stepping_ || !watchpoints_.IsEmpty(); }
+  void FinishStep();
+  void ControlSteps();
   void StopAt(const gdb::Stop& stop);
   void GoOn();
   void Leave();
   void Disarm(bool stepped);
   Flow FlowOf(uint64_t rip);
-  gdb::Stop HardwareStop(uint64_t flags) const;
 
   gdb::Connection connection_;
   gdb::Session session_;
   Processor* processor_;
   Breakpoints breakpoints_;
+  Watchpoints watchpoints_;
   bool at_level3_;
-  bool has_debug_registers_;
   bool attached_ = true;
   bool stepping_ = false;
   bool armed_ = false;     // the trap flag is set, and not the guest's
-  bool reinject_ = false;  // the guest gets the breakpoint it stopped at
   bool retrying_ = false;  // the guest did not get its exception
   bool ended_ = false;
-  bool hardware_set_ = false;         // some debug registers are in use
+  bool controlled_ = false;  // KVM has been told to stop after each step
   uint64_t told_rip_ = ~uint64_t{0};  // of the last exception that was told of
   int signal_ = 0;                    // for the guest, when it went on
   Flow flow_ = Flow::kOther;
-  std::array<HardwarePoint, kHardwarePoints> hardware_;
 };
 
 }  // namespace serai::tender::hvt

@@ -179,15 +179,11 @@ inline constexpr Rule kHvtRules[] = {
      .situation = Situation::kGdb,
      .where = {Argument(0) == Slot::kVcpuFd,
                Argument(1) == KVM_SET_GUEST_DEBUG},
-     .reason = "at level 0, stops the guest for it"},
+     .reason = "at level 0, lets the guest do one instruction for it"},
     {.call = SYS_ioctl,
      .situation = Situation::kGdb,
-     .where = {Argument(0) == Slot::kVcpuFd, Argument(1) == KVM_SET_DEBUGREGS},
-     .reason = "at level 3, sets its watchpoints"},
-    {.call = SYS_ioctl,
-     .situation = Situation::kGdb,
-     .where = {Argument(0) == Slot::kVcpuFd, Argument(1) == KVM_GET_DEBUGREGS},
-     .reason = "tells which of them stopped the guest"},
+     .where = {Argument(0) == Slot::kVcpuFd, Argument(1) == KVM_SET_REGS},
+     .reason = "says which one that is"},
 
     // --snapshot-to: three files of fixed names in such a directory.
     {.call = SYS_ioctl,

@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Session session(&target, &stream);
   Resume resume;
   do {
-    resume = session.Serve({SIGTRAP, Stop::Reason::kSoftware});
+    resume = session.Serve({SIGTRAP, Stop::Reason::kBreakpoint});
     FUZZ_CHECK(resume.signal >= 0 && resume.signal <= 255);
     session.WantsStop();
   } while (resume.action == Resume::Action::kContinue ||

@@ -188,15 +188,17 @@ TEST_P(GdbTest, TheGuestRunsOnWhenGdbEnds) {
 }
 
 TEST_P(GdbTest, WatchesMemory) {
-  const bool hardware = ::access("/sys/module/kvm_intel", F_OK) == 0 ||
-                        ::access("/sys/module/kvm_amd", F_OK) == 0;
   const Result result =
-      Debug("add", {hardware ? "set can-use-hw-watchpoints 1"
-                             : "set can-use-hw-watchpoints 0",
-                    "break debuggee_add", "continue", "watch debuggee_total",
-                    "continue", "delete", "continue"});
+      Debug("add", {"watch debuggee_total", "continue", "bt", "continue",
+                    "delete", "hbreak debuggee_add", "continue", "p amount",
+                    "delete", "continue"});
   EXPECT_THAT(result.gdb,
               AllOf(HasSubstr("Old value = 0"), HasSubstr("New value = 1")));
+  EXPECT_THAT(result.gdb,
+              AllOf(HasSubstr("Old value = 1"), HasSubstr("New value = 3")));
+  EXPECT_THAT(result.gdb, ContainsRegex("#0 +debuggee_add"));
+  EXPECT_THAT(result.gdb, HasSubstr("$1 = 3"));
+  EXPECT_THAT(result.tender, HasSubstr("debuggee: total 10"));
   EXPECT_EQ(result.status, 0);
 }
 
@@ -245,6 +247,7 @@ INSTANTIATE_TEST_SUITE_P(Levels, GdbConnectionTest, ::testing::Values("3", "0"),
 
 TEST_P(GdbConnectionTest, CtrlCStopsAGuestThatRunsOrSleeps) {
   for (const char* what : {"spin", "sleep"}) {
+    SCOPED_TRACE(what);
     TenderProcess tender(
         Spec({Guest("debuggee.hvt"), absl::StrCat("--do=", what)}));
     ASSERT_TRUE(tender.WaitForOutput("waiting for gdb"));
@@ -256,8 +259,11 @@ TEST_P(GdbConnectionTest, CtrlCStopsAGuestThatRunsOrSleeps) {
       tender.Kill(SIGUSR1);
       SendBytes(gdb, "\x03");
       EXPECT_THAT(ReceiveUntil(gdb, "#"), HasSubstr("$T02thread:1;"));
-      Send(gdb, "s");
-      EXPECT_THAT(ReceiveUntil(gdb, "#"), HasSubstr("$T05thread:1;"));
+      // A step may be the one that sleeps.
+      if (absl::string_view(what) == "spin") {
+        Send(gdb, "s");
+        EXPECT_THAT(ReceiveUntil(gdb, "#"), HasSubstr("$T05thread:1;"));
+      }
       Send(gdb, "c");
     }
     tender.Kill(SIGTERM);

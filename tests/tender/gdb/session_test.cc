@@ -188,9 +188,9 @@ TEST_F(SessionTest, RefusesToGoOnInWaysItDoesNotKnow) {
 TEST_F(SessionTest, TellsWhyTheMachineStopped) {
   Serve({"?", "c"});
   stream_.TakeOutput();
-  Serve({"c"}, {SIGTRAP, Stop::Reason::kSoftware});
+  Serve({"c"}, {SIGTRAP, Stop::Reason::kBreakpoint});
   EXPECT_THAT(stream_.TakeOutput(), StartsWith(Frame("T05thread:1;swbreak:;")));
-  Serve({"c"}, {SIGTRAP, Stop::Reason::kWrite, 0x1f8});
+  Serve({"c"}, {SIGTRAP, Stop::Reason::kWatchpoint, 0x1f8});
   EXPECT_THAT(stream_.TakeOutput(), HasSubstr("watch:1f8;"));
   Serve({"c"}, {SIGBUS});
   EXPECT_THAT(stream_.TakeOutput(), HasSubstr("$T0athread:1;"));

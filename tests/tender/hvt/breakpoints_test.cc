@@ -32,7 +32,7 @@ class BreakpointsTest : public ::testing::Test {
 
   std::vector<uint8_t> bytes_ = std::vector<uint8_t>(kSize);
   GuestMemory memory_{bytes_.data(), kSize, kSegments};
-  Breakpoints breakpoints_{&memory_};
+  Breakpoints breakpoints_{&memory_, 0xcc};
 };
 
 TEST_F(BreakpointsTest, AreSeenByTheGuestOnly) {

@@ -142,8 +142,7 @@ TEST(HvtPolicyTest, LetsItTalkToADebugger) {
   }
   for (const uint64_t request :
        {uint64_t{KVM_GET_FPU}, uint64_t{KVM_SET_FPU},
-        uint64_t{KVM_SET_GUEST_DEBUG}, uint64_t{KVM_SET_DEBUGREGS},
-        uint64_t{KVM_GET_DEBUGREGS}}) {
+        uint64_t{KVM_SET_GUEST_DEBUG}, uint64_t{KVM_SET_REGS}}) {
     wanted.push_back({SYS_ioctl, {{0, Only(kVcpu)}, {1, Only(request)}}});
   }
   tender::Bindings bindings = tender::hvt::BindPolicy(devices, kEpoll, kVcpu);
