@@ -15,7 +15,7 @@ endfunction()
 # One test binary; each TEST in it becomes a ctest test. Labels: unit (default)
 # or integration. SERIAL: no other test may run beside it.
 function(serai_test name)
-  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "SOURCES;LIBS;LABELS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
@@ -30,7 +30,7 @@ function(serai_test name)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
                RUN_SERIAL ${ARG_SERIAL}
-               ENVIRONMENT "SERAI_BUILD_DIR=${CMAKE_BINARY_DIR};${ARG_ENVIRONMENT}")
+               ENVIRONMENT "SERAI_BUILD_DIR=${CMAKE_BINARY_DIR}")
 endfunction()
 
 # serai_fuzzer(NAME SOURCES… LIBS… SEEDS files and directories…)

@@ -31,8 +31,7 @@ std::optional<std::string> NoVirtualMachine() {
   if (auto reason = CannotRun("/usr/bin/qemu-system-x86_64"); reason) {
     return reason;
   }
-  const char* dir = std::getenv("SERAI_VM_KERNEL");
-  const std::string path = absl::StrCat(dir == nullptr ? "." : dir, "/modules");
+  const std::string path = VmKernelDir() + "/modules";
   if (::access(path.c_str(), R_OK) == 0) return std::nullopt;
   return absl::StrCat(path, ": ", std::strerror(errno),
                       " (tests/vm/fetch_kernel.sh brings it)");
@@ -72,6 +71,11 @@ bool Required(absl::string_view need) {
 std::string BuildDir() {
   const char* dir = std::getenv("SERAI_BUILD_DIR");
   return dir == nullptr ? "." : dir;
+}
+
+std::string VmKernelDir() {
+  const char* dir = std::getenv("SERAI_VM_KERNEL");
+  return dir == nullptr ? BuildDir() + "/../vm-kernel" : dir;
 }
 
 }  // namespace serai::testing

@@ -26,6 +26,10 @@ bool Required(absl::string_view need);
 // guests/.
 std::string BuildDir();
 
+// Where tests/vm/fetch_kernel.sh has put kernel and modules: beside the build
+// trees, unless SERAI_VM_KERNEL says otherwise.
+std::string VmKernelDir();
+
 }  // namespace serai::testing
 
 #define SERAI_NEED(need)                                                   \

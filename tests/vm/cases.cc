@@ -5,6 +5,7 @@
 
 #include "tests/guests/testing/compat_cases.h"
 #include "tests/guests/testing/evil_cases.h"
+#include "tests/guests/testing/ring_cases.h"
 
 namespace serai::testing {
 namespace {
@@ -17,6 +18,8 @@ constexpr std::string_view kSyncedStorage =
     "--block:storage=/disk --block-sync=full";
 constexpr std::string_view kService =
     "--net:service=guest0 --net-mac:service=02:00:00:00:00:02";
+constexpr std::string_view kRingService =
+    "--net:service=guest0 --net-mac:service=02:00:00:00:00:02 --net-ring=on";
 
 constexpr GuestCase Exits(std::string_view target, std::string_view arguments,
                           int status) {
@@ -90,6 +93,8 @@ constexpr GuestCase kBasicCases[] = {
 constexpr GuestCase kAnsweringCases[] = {
     With(kService, IsStopped("echo", "hvt", "--ipv4=10.99.0.2/24",
                              "echo: listening on udp://10.99.0.2:7\n")),
+    With(kRingService, IsStopped("echo", "hvt", "--ipv4=10.99.0.2/24",
+                                 "echo: listening on udp://10.99.0.2:7\n")),
     With(kService, IsStopped("echo", "spt", "--ipv4=10.99.0.2/24",
                              "echo: listening on udp://10.99.0.2:7\n")),
 };
@@ -118,6 +123,7 @@ struct Table {
   std::span<const GuestCase> cases;
   bool answers = false;
   bool snapshot = false;
+  bool chatter = false;
 };
 
 constexpr Table kTables[] = {
@@ -132,6 +138,7 @@ constexpr Table kTables[] = {
     {kTableCases},
     {kMemoryCases},
     {kDeviceCases},
+    {kRingCases, false, false, true},
     {kEndlessCases},
     {kSyscallCases},
 };
@@ -146,7 +153,8 @@ std::vector<VmCase> AllCases() {
       if (guest_case.guest == "vectors" || guest_case.guest == "exceptions") {
         guest_case.arguments = "--emulated";
       }
-      VmCase vm_case = {guest_case, false, table.answers, table.snapshot};
+      VmCase vm_case = {guest_case, false, table.answers, table.snapshot,
+                        table.chatter};
       cases.push_back(vm_case);
       vm_case.at_level0 = true;
       if (guest_case.target == "hvt") cases.push_back(vm_case);

@@ -31,6 +31,8 @@ struct VmCase {
   // A snapshot is taken when it has said kSnapshotMoment; both it and a guest
   // that goes on from there have to end as the case says.
   bool snapshot = false;
+  // At descriptor kRingDevice is somebody who talks without end.
+  bool chatter = false;
 };
 
 std::vector<VmCase> AllCases();

@@ -11,13 +11,13 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
+#include "tests/support/require.h"
 
 namespace serai::testing {
 namespace {
@@ -26,9 +26,12 @@ namespace {
 constexpr char kMachine[] =
     "/usr/bin/qemu-system-x86_64 -machine pc,accel=tcg -cpu EPYC,+svm,+npt "
     "-smp 1 -m 1024 -no-user-config -nodefaults -display none -no-reboot";
-// Whatever goes wrong ends the machine. There is nothing to mitigate.
+// Whatever goes wrong ends the machine. There is nothing to mitigate. It may
+// stand still at any moment, where the real one is busy: that is no reason to
+// doubt its clocks.
 constexpr char kKernelOptions[] =
-    "console=ttyS0 quiet oops=panic panic=-1 mitigations=off nokaslr";
+    "console=ttyS0 quiet oops=panic panic=-1 mitigations=off nokaslr "
+    "no_timer_check tsc=reliable";
 
 std::vector<std::string> Command(const UniqueFd& initramfs,
                                  const UniqueFd& console,
@@ -70,11 +73,6 @@ UniqueFd FileWithoutName(absl::string_view content) {
 }
 
 }  // namespace
-
-std::string VmKernelDir() {
-  const char* dir = std::getenv("SERAI_VM_KERNEL");
-  return dir == nullptr ? "." : dir;
-}
 
 VirtualMachine::VirtualMachine(absl::string_view initramfs)
     : console_(FileWithoutName("")) {

@@ -17,9 +17,6 @@
 
 namespace serai::testing {
 
-// Where fetch_kernel.sh has put kernel and modules ($SERAI_VM_KERNEL).
-std::string VmKernelDir();
-
 class VirtualMachine {
  public:
   // Starts with `initramfs` as its root file system.

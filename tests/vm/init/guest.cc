@@ -57,7 +57,7 @@ class Guest {
   explicit Guest(const VmCase& vm_case, bool restored = false)
       : output_(::memfd_create("output", MFD_CLOEXEC)),
         report_(::memfd_create("report", 0)),  // inherited
-        devices_(vm_case.guest_case.devices) {
+        devices_(vm_case) {
     ::fcntl(output_.get(), F_SETFL, O_APPEND);
     std::vector<std::string> words = restored ? WordsOfClone() : Words(vm_case);
     std::vector<char*> argv;
