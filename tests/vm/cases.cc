@@ -143,16 +143,30 @@ constexpr Table kTables[] = {
     {kSyscallCases},
 };
 
+// What QEMU's processor does not do as others: it has no SSE exceptions, no
+// stack faults for addresses, no int1 (7.2), and lets level 3 invalidate caches
+// (10), which KVM makes nothing of.
+GuestCase ForEmulation(GuestCase guest_case) {
+  if (guest_case.guest == "vectors" || guest_case.guest == "exceptions") {
+    guest_case.arguments = "--emulated";
+  }
+  if (guest_case.guest == "evil_processor" &&
+      (guest_case.arguments == "--how=invd" ||
+       guest_case.arguments == "--how=wbinvd")) {
+    guest_case.status = kAnyStatus;
+    guest_case.end = {};
+    guest_case.output = {};
+  }
+  return guest_case;
+}
+
 }  // namespace
 
 std::vector<VmCase> AllCases() {
   std::vector<VmCase> cases;
   for (const Table& table : kTables) {
-    for (GuestCase guest_case : table.cases) {
-      // They check processors, and this one lacks some things.
-      if (guest_case.guest == "vectors" || guest_case.guest == "exceptions") {
-        guest_case.arguments = "--emulated";
-      }
+    for (const GuestCase& any : table.cases) {
+      const GuestCase guest_case = ForEmulation(any);
       VmCase vm_case = {guest_case, false, table.answers, table.snapshot,
                         table.chatter};
       cases.push_back(vm_case);
