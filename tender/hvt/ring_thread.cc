@@ -33,7 +33,7 @@ constexpr uint64_t kLastPatience = kNanoseconds / 10;
 // A sleep that takes less than this was not worth it.
 constexpr uint64_t kShortSleep = 200'000;  // ns
 constexpr uint64_t kFirstSpin = 10'000;    // ns
-constexpr uint64_t kMaxSpin = 100'000;     // ns
+constexpr uint64_t kMaxSpin = 20'000;      // ns; more did not help
 
 uint64_t Now() {
   timespec now = {};
