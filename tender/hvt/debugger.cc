@@ -66,6 +66,11 @@ bool Debugger::TakeTrap(uint8_t vector) {
   } else if (vector == kBreakpoint && breakpoints_.IsAt(regs.rip - 1)) {
     --regs.rip;
     StopAt({SIGTRAP, Stop::Reason::kBreakpoint});
+  } else if (vector == kPageFault && processor_->sregs().cr2 == regs.rip &&
+             breakpoints_.IsAt(regs.rip)) {
+    // On the stack, which the guest can't execute: there gdb lets a function
+    // return to that it calls.
+    StopAt({SIGTRAP, Stop::Reason::kBreakpoint});
   } else {
     return false;
   }

@@ -202,6 +202,11 @@ void Hypercalls::FinishPoll() {
   if (pending_poll_ != 0) PollUntil(poll_deadline_, pending_poll_);
 }
 
+void Hypercalls::EndPoll() {
+  poll_deadline_ = 0;
+  FinishPoll();
+}
+
 void Hypercalls::BlockWrite(uint64_t address) {
   auto io = LoadArgument<solo5::HvtBlockIo>(address);
   const uint8_t* data = Readable(io.data, io.len);

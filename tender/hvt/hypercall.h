@@ -61,6 +61,8 @@ class Hypercalls {
   void SetPendingPoll(const PendingPoll& poll);
   // Lets the guest sleep on, where there is one. Before it runs again.
   void FinishPoll();
+  // The same, but the guest's time is up.
+  void EndPoll();
 
   // `ring` is kicked by the guest from here on.
   void SetRing(RingThread* ring) { ring_ = ring; }

@@ -217,7 +217,7 @@ void Machine::Run() {
       this);
   if (debugger_) debugger_->Accept();
   Confine();
-  if (debugger_) debugger_->Start();
+  if (debugger_) StartDebugged();
   hypercalls_.FinishPoll();
   for (;;) {
     if (processor_.Run() == Processor::Stop::kInterrupted) {
@@ -226,6 +226,13 @@ void Machine::Run() {
       OnExit();
     }
   }
+}
+
+// A debugger is to find the guest between two instructions, not waiting for the
+// end of the first, whatever it does with it then.
+void Machine::StartDebugged() {
+  hypercalls_.EndPoll();
+  debugger_->Start();
 }
 
 void Machine::OnExit() {
@@ -286,7 +293,10 @@ bool Machine::OnSleepDisturbed() {
 void Machine::ServeRequests(uint32_t requests) {
   if (Includes(requests, Request::kStats)) WriteCounters();
   if (Includes(requests, Request::kRing)) ring_->EndGuest();
-  if (Includes(requests, Request::kDebugger)) debugger_->OnRequest();
+  if (Includes(requests, Request::kDebugger) && debugger_->WantsStop()) {
+    hypercalls_.EndPoll();
+    debugger_->OnRequest();
+  }
   constexpr auto kCopies = static_cast<uint32_t>(Request::kSnapshot) |
                            static_cast<uint32_t>(Request::kDumpCore);
   const bool hide = debugger_ && (requests & kCopies) != 0;

@@ -35,6 +35,7 @@ class Machine {
   void OfferRing();
   void GoOn(const Snapshot& snapshot, const CpuidTable& cpuid);
   void Confine();
+  void StartDebugged();
   void OnExit();
   void OnIo();
   [[noreturn]] void OnUnhandledExit();

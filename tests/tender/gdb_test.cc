@@ -166,6 +166,17 @@ TEST_P(GdbAtLevel3Test, KeepsAnExceptionFromTheGuest) {
   EXPECT_THAT(result.tender, Not(HasSubstr("trap:")));
 }
 
+TEST_P(GdbTest, CallsAFunctionOfTheGuests) {
+  const Result result =
+      Debug("add", {"break debuggee_add", "continue", "delete",
+                    "p debuggee_flags() & 0x100", "p debuggee_flags() & 2",
+                    "bt", "continue"});
+  EXPECT_THAT(result.gdb, HasSubstr("$1 = 0\n$2 = 2\n"));
+  EXPECT_THAT(result.gdb, ContainsRegex("#0 +debuggee_add \\(amount=1\\)"));
+  EXPECT_THAT(result.tender, HasSubstr("debuggee: total 10"));
+  EXPECT_EQ(result.status, 0);
+}
+
 TEST_P(GdbTest, TellsOfAnAbortBeforeTheEnd) {
   const Result result = Debug("abort", {"continue", "bt", "continue"});
   EXPECT_THAT(result.gdb, ContainsRegex("received signal SIGABRT"));
@@ -269,6 +280,27 @@ TEST_P(GdbConnectionTest, CtrlCStopsAGuestThatRunsOrSleeps) {
     tender.Kill(SIGTERM);
     EXPECT_EQ(tender.Wait(), 128 + SIGTERM);
   }
+}
+
+TEST_P(GdbConnectionTest, CtrlCEndsTheSleepOfAGuest) {
+  TenderProcess tender(Spec({Guest("debuggee.hvt"), "--do=sleep"}));
+  ASSERT_TRUE(tender.WaitForOutput("waiting for gdb"));
+  const UniqueFd gdb = Connect();
+  const std::string shown =
+      RunGdb(Guest("debuggee.hvt"), "", {"p/x &debuggee_total"});
+  const size_t at = shown.find("0x");
+  ASSERT_NE(at, std::string::npos) << shown;
+  Send(gdb, "c");
+  ASSERT_TRUE(tender.WaitForOutput("debuggee: asleep"));
+  absl::SleepFor(absl::Milliseconds(50));
+  SendBytes(gdb, "\x03");
+  EXPECT_THAT(ReceiveUntil(gdb, ";#"), HasSubstr("$T02thread:1;"));
+  Send(gdb, "s");
+  EXPECT_THAT(ReceiveUntil(gdb, ";#"), HasSubstr("$T05thread:1;"));
+  Send(gdb, absl::StrCat("M", shown.substr(at + 2, 6), ",1:01"));
+  Send(gdb, "c");
+  EXPECT_EQ(tender.Wait(), 0);
+  EXPECT_THAT(tender.Output(), HasSubstr("debuggee: awake"));
 }
 
 TEST_P(GdbConnectionTest, TheGuestRunsOnWhenTheDebuggerVanishes) {
