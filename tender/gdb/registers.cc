@@ -66,7 +66,7 @@ void Describer::AddFlags() {
   } kFlags[] = {{"CF", 0},  {"PF", 2},  {"AF", 4},  {"ZF", 6},  {"SF", 7},
                 {"TF", 8},  {"IF", 9},  {"DF", 10}, {"OF", 11}, {"NT", 14},
                 {"RF", 16}, {"AC", 18}, {"ID", 21}};
-  line_.Text("<flags id=\"i386_eflags\" size=\"4\">");
+  line_.Text(R"(<flags id="i386_eflags" size="4">)");
   for (const auto& flag : kFlags) AddFlag(flag.name, flag.bit);
   line_.Text("</flags>");
 }
@@ -85,12 +85,12 @@ void Describer::AddVector() {
     line_.Text(vector.type).Text("\" count=\"").Number(vector.count);
     line_.Text("\"/>");
   }
-  line_.Text("<union id=\"vec128\">");
+  line_.Text(R"(<union id="vec128">)");
   for (const auto& vector : kVectors) {
     line_.Text("<field name=\"").Text(vector.id).Text("\" type=\"");
     line_.Text(vector.id).Text("\"/>");
   }
-  line_.Text("<field name=\"uint128\" type=\"uint128\"/></union>");
+  line_.Text(R"(<field name="uint128" type="uint128"/></union>)");
 }
 
 void Describer::Describe() {

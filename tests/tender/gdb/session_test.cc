@@ -15,7 +15,6 @@ namespace {
 using testing::FakeStream;
 using testing::FakeTarget;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string Frame(const std::string& payload) {
