@@ -47,6 +47,13 @@ T Hypercalls::LoadArgument(uint64_t address) const {
   return argument;
 }
 
+// A call that could not answer is not done.
+template <typename T>
+T Hypercalls::LoadForAnswer(uint64_t address) const {
+  Writable(address, sizeof(T));
+  return LoadArgument<T>(address);
+}
+
 template <typename T>
 void Hypercalls::StoreArgument(uint64_t address, const T& argument) const {
   if (!memory_->Store(address, argument)) InvalidAccess(address, sizeof(T));
@@ -171,7 +178,7 @@ Hypercalls::Events Hypercalls::Sleep(uint64_t deadline) {
 }
 
 void Hypercalls::Poll(uint64_t address) {
-  const auto poll = LoadArgument<solo5::HvtPoll>(address);
+  const auto poll = LoadForAnswer<solo5::HvtPoll>(address);
   PollUntil(Now(CLOCK_MONOTONIC) + std::min(poll.timeout_nsecs, kLongestWait),
             address);
 }
@@ -208,7 +215,7 @@ void Hypercalls::EndPoll() {
 }
 
 void Hypercalls::BlockWrite(uint64_t address) {
-  auto io = LoadArgument<solo5::HvtBlockIo>(address);
+  auto io = LoadForAnswer<solo5::HvtBlockIo>(address);
   const uint8_t* data = Readable(io.data, io.len);
   const Device* device = Find(io.handle, Device::Kind::kBlock);
   const Result result =
@@ -220,7 +227,7 @@ void Hypercalls::BlockWrite(uint64_t address) {
 }
 
 void Hypercalls::BlockRead(uint64_t address) {
-  auto io = LoadArgument<solo5::HvtBlockIo>(address);
+  auto io = LoadForAnswer<solo5::HvtBlockIo>(address);
   uint8_t* data = Writable(io.data, io.len);
   const Device* device = Find(io.handle, Device::Kind::kBlock);
   const Result result =
@@ -232,7 +239,7 @@ void Hypercalls::BlockRead(uint64_t address) {
 }
 
 void Hypercalls::NetWrite(uint64_t address) {
-  auto io = LoadArgument<solo5::HvtNetIo>(address);
+  auto io = LoadForAnswer<solo5::HvtNetIo>(address);
   const uint8_t* data = Readable(io.data, io.len);
   const Device* device = Find(io.handle, Device::Kind::kNet);
   const Result result =
@@ -243,7 +250,7 @@ void Hypercalls::NetWrite(uint64_t address) {
 }
 
 void Hypercalls::NetRead(uint64_t address) {
-  auto io = LoadArgument<solo5::HvtNetIo>(address);
+  auto io = LoadForAnswer<solo5::HvtNetIo>(address);
   uint8_t* data = Writable(io.data, io.len);
   const Device* device = Find(io.handle, Device::Kind::kNet);
   const Result result = device == nullptr ? Result::kInvalid

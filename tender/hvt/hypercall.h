@@ -97,6 +97,8 @@ class Hypercalls {
   template <typename T>
   T LoadArgument(uint64_t address) const;
   template <typename T>
+  T LoadForAnswer(uint64_t address) const;
+  template <typename T>
   void StoreArgument(uint64_t address, const T& argument) const;
   uint8_t* Readable(uint64_t address, uint64_t length) const;
   uint8_t* Writable(uint64_t address, uint64_t length) const;
