@@ -20,11 +20,11 @@ struct DeviceOption {
   std::string_view name;
   // kNet: an interface's name. kBlock: a path. Empty where `fd` is given.
   std::string_view path;
-  int fd;           // kNet, kBlock: of @FD, else -1
-  bool read_only;   // kBlock
+  int fd;          // kNet, kBlock: of @FD, else -1
+  bool read_only;  // kBlock
   // kNetMtu, kBlockSectorSize. kNet: the MTU where it is known, else 0.
   uint32_t number;
-  uint8_t mac[6];   // kNetMac
+  uint8_t mac[6];  // kNetMac
 };
 
 // Whether `argument` is one of these and well-formed; it then goes to *option,

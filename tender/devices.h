@@ -26,9 +26,9 @@ struct Device {
 // Indexed by handle, which is the entry's index in the manifest.
 using DeviceTable = std::array<Device, solo5::kMaxManifestEntries>;
 
-// Opens what `options` name by a path or an interface's name; they then hold its
-// descriptor. For a process that will find no file any more. Ends the process
-// with a message where that fails.
+// Opens what `options` name by a path or an interface's name; they then hold
+// its descriptor. For a process that will find no file any more. Ends the
+// process with a message where that fails.
 void OpenDevices(Options* options);
 
 // Opens what `options` name, fills `manifest` and returns the table. Ends the

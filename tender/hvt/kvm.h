@@ -22,8 +22,9 @@ int Control(int fd, unsigned long request, T argument, const char* name) {
   return result;
 }
 
-// A new descriptor of /dev/kvm, or -1 with errno, for whoever must open it before
-// it is known to be needed; and what is to be said when it then is not there.
+// A new descriptor of /dev/kvm, or -1 with errno, for whoever must open it
+// before it is known to be needed; and what is to be said when it then is not
+// there.
 int TryToOpenKvm();
 [[noreturn]] void EndWithoutKvm(int error);
 

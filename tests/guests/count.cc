@@ -65,11 +65,13 @@ VectorState Expected(uint64_t number) {
   return state;
 }
 
-#define SERAI_EACH_REGISTER(MOVE)                                       \
-  MOVE("0")                                                             \
-  MOVE("1") MOVE("2") MOVE("3") MOVE("4") MOVE("5") MOVE("6") MOVE("7") \
-      MOVE("8") MOVE("9") MOVE("10") MOVE("11") MOVE("12") MOVE("13")   \
-          MOVE("14") MOVE("15")
+// clang-format off
+#define SERAI_EACH_REGISTER(MOVE)                       \
+  MOVE("0") MOVE("1") MOVE("2") MOVE("3")               \
+  MOVE("4") MOVE("5") MOVE("6") MOVE("7")               \
+  MOVE("8") MOVE("9") MOVE("10") MOVE("11")             \
+  MOVE("12") MOVE("13") MOVE("14") MOVE("15")
+// clang-format on
 #define SERAI_LOAD(n) "movaps " n "*16(%0), %%xmm" n "\n\t"
 #define SERAI_STORE(n) "movaps %%xmm" n ", " n "*16(%0)\n\t"
 
