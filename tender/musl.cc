@@ -36,6 +36,11 @@ int openat(int directory, const char* path, int flags, ...) {
   return static_cast<int>(::syscall(SYS_openat, directory, path, flags, mode));
 }
 
+// Newer ones try another call first.
+ssize_t pwrite(int fd, const void* from, size_t size, off_t offset) {
+  return ::syscall(SYS_pwrite64, fd, from, size, offset);
+}
+
 }  // extern "C"
 
 // It registers no restartable sequences with the kernel.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tender/report.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdio>
@@ -16,6 +18,8 @@ namespace {
 
 constexpr int kAbortStatus = 255;
 constexpr size_t kMaxMessage = 512;
+// In milliseconds, for a reader that is only slow.
+constexpr int kPatience = 100;
 
 const char* program_name = "serai-tender";
 int status_fd = -1;
@@ -31,6 +35,20 @@ struct Message {
   }
 };
 
+// Writes `line` where its reader lets it: a tender that has to end does not
+// wait for somebody who does not read. A pipe that has room at all takes
+// PIPE_BUF bytes at once.
+void WriteBounded(int fd, std::string_view line, int milliseconds) {
+  while (!line.empty()) {
+    pollfd ready = {fd, POLLOUT, 0};
+    if (::poll(&ready, 1, milliseconds) <= 0) return;
+    const ssize_t n =
+        ::write(fd, line.data(), std::min<size_t>(line.size(), PIPE_BUF));
+    if (n <= 0) return;
+    line.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
 // One write, so that the lines of several tenders do not mix.
 void WriteLine(std::string_view message) {
   char buffer[kMaxMessage];
@@ -38,8 +56,7 @@ void WriteLine(std::string_view message) {
   line.Text(program_name).Text(": ").Text(message);
   const size_t length = line.text().size();
   buffer[length] = '\n';
-  [[maybe_unused]] const ssize_t ignored =
-      ::write(STDERR_FILENO, buffer, length + 1);
+  WriteBounded(STDERR_FILENO, {buffer, length + 1}, kPatience);
 }
 
 [[noreturn]] void Finish(End end, int status) {
@@ -110,8 +127,11 @@ int StatusFd() { return status_fd; }
 
 void WriteStatus(std::string_view line) {
   if (status_fd < 0) return;
-  [[maybe_unused]] const ssize_t ignored =
-      ::write(status_fd, line.data(), line.size());
+  WriteBounded(status_fd, line, kPatience);
+}
+
+void WriteToCaller(std::string_view line) {
+  WriteBounded(status_fd >= 0 ? status_fd : STDERR_FILENO, line, kPatience);
 }
 
 void SetEndHook(EndHook hook, void* context) {

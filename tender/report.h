@@ -30,8 +30,11 @@ void SetStatusFd(int fd);
 int StatusFd();
 
 // Writes `line`, which ends in a newline, to the status descriptor, if there is
-// one. Errors are ignored: the reader may have left. For signal handlers too.
+// one. Errors are ignored: the reader may have left, and one that does not read
+// is waited for 0.1 s. For signal handlers too.
 void WriteStatus(std::string_view line);
+// The same to the status descriptor or, without one, to stderr.
+void WriteToCaller(std::string_view line);
 
 // Writes "PROGRAM: message" to stderr. A message that does not fit a line of
 // 512 bytes is cut; an error of stderr itself is ignored.

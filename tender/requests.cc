@@ -44,7 +44,12 @@ void AcceptRequests(int signal_number, Request request) {
   struct sigaction action = {};
   action.sa_handler = OnSignal;
   action.sa_flags = SA_ONSTACK;
-  if (::sigaction(signal_number, &action, nullptr) != 0) {
+  // Whoever started the tender may have had it blocked.
+  sigset_t unblocked;
+  ::sigemptyset(&unblocked);
+  ::sigaddset(&unblocked, signal_number);
+  if (::sigaction(signal_number, &action, nullptr) != 0 ||
+      ::sigprocmask(SIG_UNBLOCK, &unblocked, nullptr) != 0) {
     Fatal("sigaction: %s", std::strerror(errno));
   }
 }

@@ -122,6 +122,11 @@ void CoreDump::Write(const Crash& crash, Processor* processor) {
   const int fd =
       ::openat(directory_, name_, policy::kNewFile, policy::kNewFileMode);
   if (fd != core_) {
+    // The filter lets nothing be done with another.
+    if (fd >= 0) {
+      ::unlinkat(directory_, name_, 0);
+      errno = EBADFD;
+    }
     Warn("could not create %s: %s", name_, std::strerror(errno));
     return;
   }

@@ -6,6 +6,7 @@
 
 #include "tender/hvt/cpu.h"
 #include "tender/hvt/decode.h"
+#include "tender/hvt/layout.h"
 #include "tender/hvt/stub.h"
 
 namespace serai::tender::hvt {
@@ -20,6 +21,8 @@ constexpr uint32_t kOtherGsBase = 0xc0000102;
 // Where the guest's own half of the address space ends. Registers that the
 // processor loads must be canonical.
 constexpr uint64_t kAddressLimit = uint64_t{1} << 47;
+// Code is below kSystemBase, where the tables and the stub stand: a guest that
+// went there would fault at once, and be taken for one that is in the stub.
 
 // The selectors a guest believes to run with: what Solo5's tenders start it
 // with and its bindings go on using.
@@ -194,7 +197,7 @@ Outcome Emulator::LoadSegment(const Instruction& instruction,
 
 Outcome Emulator::FarReturn(kvm_regs* regs) const {
   uint64_t popped[2];  // RIP, CS
-  if (!memory_->Load(regs->rsp, &popped) || popped[0] >= kAddressLimit) {
+  if (!memory_->Load(regs->rsp, &popped) || popped[0] >= kSystemBase) {
     return Outcome::kRefuse;
   }
   regs->rip = popped[0];
@@ -204,7 +207,7 @@ Outcome Emulator::FarReturn(kvm_regs* regs) const {
 
 Outcome Emulator::InterruptReturn(kvm_regs* regs) const {
   uint64_t popped[5];  // RIP, CS, RFLAGS, RSP, SS
-  if (!memory_->Load(regs->rsp, &popped) || popped[0] >= kAddressLimit ||
+  if (!memory_->Load(regs->rsp, &popped) || popped[0] >= kSystemBase ||
       popped[3] >= kAddressLimit) {
     return Outcome::kRefuse;
   }
@@ -273,7 +276,7 @@ bool Emulator::Deliver(const Exception& exception, kvm_regs* regs) const {
   const bool has_error = HasErrorCode(exception.vector);
   const uint64_t bytes =
       has_error ? sizeof(frame) : sizeof(frame) - sizeof(frame.error);
-  if (handler >= kAddressLimit || !memory_->IsWritable(stack - bytes, bytes)) {
+  if (handler >= kSystemBase || !memory_->IsWritable(stack - bytes, bytes)) {
     return false;
   }
   std::memcpy(memory_->At(stack - bytes), has_error ? &frame.error : &frame.rip,

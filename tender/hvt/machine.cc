@@ -72,15 +72,19 @@ uint8_t* MapMemory(const Guest& guest) {
   return base;
 }
 
-// Level 3 wants the registers with every exit.
-bool UsesLevel3(const Guest& guest, int kvm_fd) {
-  if (guest.snapshot != nullptr) return guest.snapshot->state.level == 3;
-  const GuestLevel level = guest.options->level;
-  if (level != GuestLevel::kAuto) return level == GuestLevel::kLevel3;
+// All that is known of the processor comes with its exits.
+void CheckRegistersAreShared(int kvm_fd) {
   constexpr int kNeeded = KVM_SYNC_X86_REGS | KVM_SYNC_X86_SREGS;
   const int had = Control(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SYNC_REGS,
                           "KVM_CHECK_EXTENSION");
-  return (had & kNeeded) == kNeeded;
+  if ((had & kNeeded) != kNeeded) {
+    Fatal("KVM: this kernel's does not share registers (KVM_CAP_SYNC_REGS)");
+  }
+}
+
+bool UsesLevel3(const Guest& guest) {
+  if (guest.snapshot != nullptr) return guest.snapshot->state.level == 3;
+  return guest.options->level != GuestLevel::kLevel0;
 }
 
 // A guest that sleeps is to serve requests as well.
@@ -106,8 +110,9 @@ Machine::Machine(Guest* guest)
       kvm_fd_(OpenKvm(guest->options->kvm_fd)),
       vm_fd_(Control(kvm_fd_, KVM_CREATE_VM, 0, "KVM_CREATE_VM")),
       processor_(kvm_fd_, vm_fd_),
-      at_level3_(UsesLevel3(*guest, kvm_fd_)),
+      at_level3_(UsesLevel3(*guest)),
       level3_(system_, &memory_, &processor_, &hypercalls_, &counters_) {
+  CheckRegistersAreShared(kvm_fd_);
   AddMemory(vm_fd_, 0, 0, base_, guest_.memory + guest_.ring_size);
   AddMemory(vm_fd_, 1, kSystemBase, system_, kSystemSize);
   CpuidTable cpuid;
@@ -313,9 +318,7 @@ void Machine::WriteCounters() {
   static char buffer[kMaxCountersLine];
   Line line(buffer);
   AddCounters(counters_, guest_.unikernel.manifest, &line);
-  const int fd = StatusFd() >= 0 ? StatusFd() : STDERR_FILENO;
-  [[maybe_unused]] const ssize_t ignored =
-      ::write(fd, line.text().data(), line.text().size());
+  WriteToCaller(line.text());
 }
 
 void Machine::OnAbort(const Trap* trap) {

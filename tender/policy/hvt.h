@@ -78,6 +78,8 @@ inline constexpr Rule kHvtRules[] = {
     {.call = SYS_write,
      .where = {Argument(0) == STDOUT_FILENO},
      .reason = "prints what the guest says"},
+    {.call = SYS_restart_syscall,
+     .reason = "goes on with a wait after SIGSTOP or a freezer"},
     {.call = SYS_poll,
      .where = {Argument(1) == 1},
      .reason =

@@ -43,6 +43,7 @@ std::vector<Wanted> WantedWithoutDevices() {
       {SYS_clock_gettime, {{0, Only(CLOCK_REALTIME)}}},
       {SYS_write, {{0, Only(1)}}},
       {SYS_poll, {{1, Only(1)}}},
+      {SYS_restart_syscall},
       {SYS_epoll_ctl, {{0, Only(kEpoll)}, {1, UpTo(2)}, {2, Only(1)}}},
       {SYS_write, {{0, Only(2)}}},
       {SYS_read, {{0, Only(Requests())}}},
