@@ -17,6 +17,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/file.h"
+#include "lib/base/pipe.h"
 #include "lib/base/unique_fd.h"
 #include "tests/lib/solo5/elf_image.h"
 #include "tests/support/require.h"
@@ -439,6 +440,66 @@ TEST(TenderHvtTest, ReportsAStatusThatDoesNotFitAsAFailure) {
   TenderSpec spec;
   spec.args = {"--mem=32", Guest("exit.hvt"), "--status=256"};
   EXPECT_EQ(RunTender(spec).status, 255);
+}
+
+// A pipe that is full and that nobody reads.
+Pipe FullPipe() {
+  Pipe pipe = *MakePipe();
+  EXPECT_EQ(::fcntl(pipe.write_end.get(), F_SETFL, O_NONBLOCK), 0);
+  const std::string page(4096, 'x');
+  while (::write(pipe.write_end.get(), page.data(), page.size()) > 0) {
+  }
+  EXPECT_EQ(::fcntl(pipe.write_end.get(), F_SETFL, 0), 0);
+  return pipe;
+}
+
+TEST(TenderHvtTest, EndsOnTimeWhereNobodyReadsItsStatus) {
+  SERAI_NEED("kvm");
+  const Pipe full = FullPipe();
+  TenderSpec spec;
+  spec.args = {"--mem=32", "--status=@3", "--stats", Guest("spin.hvt")};
+  spec.fds = {{3, full.write_end.get()}};
+  TenderProcess process(spec);
+  ASSERT_TRUE(process.WaitForOutput("spin")) << process.Output();
+  process.Kill(SIGTERM);
+  EXPECT_EQ(process.Wait(), 128 + SIGTERM);
+}
+
+TEST(TenderHvtTest, AnswersAlsoWhereItsParentHadTheSignalBlocked) {
+  SERAI_NEED("kvm");
+  TenderSpec spec;
+  spec.args = {"--mem=32", Guest("spin.hvt")};
+  spec.prepare = [] {
+    sigset_t blocked;
+    ::sigemptyset(&blocked);
+    ::sigaddset(&blocked, SIGUSR1);
+    return ::sigprocmask(SIG_BLOCK, &blocked, nullptr) == 0;
+  };
+  TenderProcess process(spec);
+  ASSERT_TRUE(process.WaitForOutput("spin")) << process.Output();
+  process.Kill(SIGUSR1);
+  EXPECT_TRUE(process.WaitForOutput("\"stats\"")) << process.Output();
+  process.Kill(SIGTERM);
+  EXPECT_EQ(process.Wait(), 128 + SIGTERM);
+}
+
+// A wait that was interrupted by a stop goes on by a system call of its own.
+TEST(TenderHvtTest, OutlivesStopsWhileItsConsoleIsFull) {
+  SERAI_NEED("kvm");
+  const Pipe full = FullPipe();
+  TenderSpec spec;
+  spec.args = {"--mem=32", Guest("flood.hvt"), "--lines=100000"};
+  spec.stdout_fd = full.write_end.get();
+  TenderProcess process(spec);
+  for (int i = 0; i < 40; ++i) {
+    process.Kill(SIGSTOP);
+    ::usleep(5'000);
+    process.Kill(SIGCONT);
+    ::usleep(5'000);
+  }
+  process.Kill(SIGTERM);
+  EXPECT_THAT(process.Wait(), ::testing::AnyOf(0, 128 + SIGTERM))
+      << process.Output();
 }
 
 }  // namespace
