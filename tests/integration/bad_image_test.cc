@@ -158,17 +158,24 @@ TEST_F(BadImageTest, ADeviceWithNothingToAttachIsNamed) {
                 {"\"storage\"", node_->directory(), "neither a file nor"});
 }
 
-TEST_F(BadImageTest, ALimitBelowTheGuestsFloorSaysTheFloor) {
-  for (const char* guest : {"hello.hvt", "hello.spt"}) {
-    if (Lacks("kvm") && absl::string_view(guest) == "hello.hvt") continue;
-    ASSERT_OK_AND_ASSIGN(const std::string id,
-                         node_->LoadGuests("hello", {guest}));
-    auto config = node_->ContainerConfig(id, {});
-    config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(
-        1 << 20);
-    ExpectRefused(config, kInvalid,
-                  {"the memory limit of 1048576 bytes is below", "2Mi"});
-  }
+class MemoryLimitTest : public BadImageTest,
+                        public ::testing::WithParamInterface<const char*> {};
+
+INSTANTIATE_TEST_SUITE_P(Targets, MemoryLimitTest,
+                         ::testing::Values("hvt", "spt"), [](const auto& test) {
+                           return std::string(test.param);
+                         });
+
+TEST_P(MemoryLimitTest, BelowTheGuestsFloorSaysTheFloor) {
+  const std::string target = GetParam();
+  if (target == "hvt") SERAI_NEED("kvm");
+  ASSERT_OK_AND_ASSIGN(const std::string id,
+                       node_->LoadGuests("hello", {"hello." + target}));
+  auto config = node_->ContainerConfig(id, {});
+  config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(
+      int64_t{1} << 20);
+  ExpectRefused(config, kInvalid,
+                {"the memory limit of 1048576 bytes is below", "2Mi"});
 }
 
 TEST_F(BadImageTest, ALimitAboveWhatAGuestCanHaveSaysHowMuch) {

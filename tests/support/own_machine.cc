@@ -110,7 +110,10 @@ void OwnMachineTest::SetUp() {
   node_ = std::make_unique<TestNode>(Options());
   node_->Start();
   for (const char* target : {"hvt", "spt"}) {
-    if (absl::string_view(target) == "hvt" && Lacks("kvm")) continue;
+    if (absl::string_view(target) == "hvt" && Lacks("kvm")) {
+      ASSERT_FALSE(Required("kvm")) << *Lacks("kvm");
+      continue;
+    }
     for (const char* guest : {"web", "exit"}) {
       ASSERT_OK_AND_ASSIGN(
           std::string image,

@@ -54,6 +54,9 @@ class LocalRegistry {
 // Skips, or fails where "net" is required, when no LocalRegistry can run.
 #define SERAI_NEED_REGISTRY()                                            \
   do {                                                                   \
+    if (const auto bad = ::serai::testing::BadRequirement(); bad) {      \
+      FAIL() << *bad;                                                    \
+    }                                                                    \
     if (const std::string lack = ::serai::testing::LacksLocalRegistry(); \
         !lack.empty()) {                                                 \
       if (::serai::testing::Required("net")) {                           \

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -42,30 +44,64 @@ std::optional<std::string> NotRoot() {
   return "this is not root";
 }
 
+std::optional<std::string> NoNetwork() {
+  if (auto reason = NotRoot(); reason) return reason;
+  if (::access("/usr/lib/cni/bridge", X_OK) != 0) {
+    return "/usr/lib/cni/bridge is not there (containernetworking-plugins)";
+  }
+  return CannotOpen("/dev/net/tun");
+}
+
+struct Need {
+  absl::string_view word;
+  std::optional<std::string> (*lack)();
+};
+
+constexpr Need kNeeds[] = {
+    {"root", NotRoot},
+    {"kvm", [] { return CannotOpen("/dev/kvm"); }},
+    {"net", NoNetwork},
+    {"vm", NoVirtualMachine},
+    {"gdb", [] { return CannotRun("/usr/bin/gdb"); }},
+};
+
+const Need* Find(absl::string_view word) {
+  for (const Need& need : kNeeds) {
+    if (need.word == word) return &need;
+  }
+  return nullptr;
+}
+
+// The words of SERAI_REQUIRE.
+std::vector<std::string> Requirements() {
+  const char* list = std::getenv("SERAI_REQUIRE");
+  if (list == nullptr) return {};
+  return absl::StrSplit(list, ',', absl::SkipEmpty());
+}
+
 }  // namespace
 
 std::optional<std::string> Lacks(absl::string_view need) {
-  if (need == "root") return NotRoot();
-  if (need == "gdb") return CannotRun("/usr/bin/gdb");
-  if (need == "kvm") return CannotOpen("/dev/kvm");
-  if (need == "vm") return NoVirtualMachine();
-  if (need == "net") {
-    if (auto reason = NotRoot(); reason) return reason;
-    if (::access("/usr/lib/cni/bridge", X_OK) != 0) {
-      return "/usr/lib/cni/bridge is not there (containernetworking-plugins)";
-    }
-    return CannotOpen("/dev/net/tun");
-  }
+  const Need* const found = Find(need);
+  if (found != nullptr) return found->lack();
   return absl::StrCat("no test knows the need \"", need, "\"");
 }
 
 bool Required(absl::string_view need) {
-  const char* list = std::getenv("SERAI_REQUIRE");
-  if (list == nullptr) return false;
-  for (const absl::string_view word : absl::StrSplit(list, ',')) {
-    if (absl::string_view(word.data(), word.size()) == need) return true;
+  const std::vector<std::string> words = Requirements();
+  return std::find(words.begin(), words.end(), std::string(need)) !=
+         words.end();
+}
+
+std::optional<std::string> BadRequirement() {
+  for (const std::string& word : Requirements()) {
+    if (Find(word) != nullptr) continue;
+    std::string known;
+    for (const Need& need : kNeeds) absl::StrAppend(&known, " ", need.word);
+    return absl::StrCat("SERAI_REQUIRE names \"", word,
+                        "\", which no test knows; there are:", known);
   }
-  return false;
+  return std::nullopt;
 }
 
 std::string BuildDir() {

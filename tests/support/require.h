@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a test needs of its machine. SERAI_NEED("root") (or "kvm", "net") skips
-// the test with the reason where the machine lacks it, and fails it where the
-// environment variable SERAI_REQUIRE (comma separated) names it, as CI does.
+// What a test needs of its machine. SERAI_NEED("root") (or another of the words
+// below) skips the test with the reason where the machine lacks it, and fails
+// it where the environment variable SERAI_REQUIRE (comma separated) names it,
+// as CI does. A word there that no test knows fails all tests that ask: a
+// misspelt one would let them be skipped unseen.
 
 #include <optional>
 #include <string>
@@ -22,6 +24,9 @@ std::optional<std::string> Lacks(absl::string_view need);
 // Whether SERAI_REQUIRE names `need`.
 bool Required(absl::string_view need);
 
+// What is wrong with SERAI_REQUIRE; nullopt when nothing is.
+std::optional<std::string> BadRequirement();
+
 // The build tree (SERAI_BUILD_DIR): programs are in its bin/, guests in its
 // guests/.
 std::string BuildDir();
@@ -34,6 +39,9 @@ std::string VmKernelDir();
 
 #define SERAI_NEED(need)                                                   \
   do {                                                                     \
+    if (const auto bad = ::serai::testing::BadRequirement(); bad) {        \
+      FAIL() << *bad;                                                      \
+    }                                                                      \
     if (const auto reason = ::serai::testing::Lacks(need); reason) {       \
       if (::serai::testing::Required(need)) {                              \
         FAIL() << "SERAI_REQUIRE names " << (need) << ", but " << *reason; \
