@@ -209,8 +209,11 @@ void ReadGuest(const Options& options) {
   Parse(argc, argv, &options);
   SetStatusFd(options.status_fd);
   InstallSignalHandlers();
-  // While there is a /proc. An spt guest writes there itself.
+  // While there is a /proc. An spt guest writes to its console itself; the
+  // others may be shared with many, who all find room and then take it.
   KeepFromBlocking(STDOUT_FILENO);
+  KeepFromBlocking(STDERR_FILENO);
+  if (options.status_fd >= 0) KeepFromBlocking(options.status_fd);
   const int proc = OpenProc(options);
   if (options.jail.wanted) {
     OpenAll(&options);

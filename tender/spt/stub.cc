@@ -8,12 +8,14 @@
 #include <asm/prctl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 
 #include <cstddef>
+#include <ctime>
 #include <string_view>
 
 extern "C" {
@@ -51,6 +53,8 @@ namespace {
 using namespace std::string_view_literals;
 
 constexpr int kAbortStatus = 255;
+// For a reader that is only slow, as in report.cc.
+constexpr long kPatience = 100'000'000;  // ns
 constexpr uint64_t kPageSize = 4096;
 
 const StubState& State() {
@@ -67,15 +71,25 @@ uint64_t Address(const T* pointer) {
 // return address: compiled without a red zone.
 long Call(long number, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0) {
   long result;
+  register uint64_t d asm("r10") = 0;
   asm volatile("call serai_stub_call"
                : "=a"(result)
-               : "a"(number), "D"(a), "S"(b), "d"(c)
+               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(d)
                : "rcx", "r11", "memory", "cc");
   return result;
 }
 
 [[noreturn]] void Exit(int status) {
   for (;;) Call(SYS_exit_group, static_cast<uint64_t>(status));
+}
+
+// Whether its reader takes a line: an end does not wait for somebody who does
+// not read. A pipe or socket that has room at all has it for one.
+bool Takes(int fd) {
+  pollfd ready = {fd, POLLOUT, 0};
+  // Not poll(): that, once stopped and continued, is another system call.
+  timespec patience = {0, kPatience};
+  return Call(SYS_ppoll, Address(&ready), 1, Address(&patience)) > 0;
 }
 
 // One line. Line (line.h) would not fit the page.
@@ -96,7 +110,8 @@ class Text {
 
   // In one piece, so that the lines of several tenders do not mix.
   void WriteTo(int fd) const {
-    Call(SYS_write, static_cast<uint64_t>(fd), Address(buffer_), size_);
+    if (Takes(fd))
+      Call(SYS_write, static_cast<uint64_t>(fd), Address(buffer_), size_);
   }
 
  private:

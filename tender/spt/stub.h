@@ -21,9 +21,10 @@
 // and after some minutes all have been tried. It can then jump into the code
 // and change what the handlers work with. So no safety rests on either: the
 // policy (policy/spt.h) grants to the stub's one system call instruction what
-// it takes to end, and lines on stderr and on the status descriptor. A guest
-// can have these say what is not true. Whoever reads them trusts the process's
-// wait status first, and knows that SIGKILL, unlike SIGTERM, always works.
+// it takes to end, and lines on stderr and on the status descriptor, for whose
+// readers it waits a moment. A guest can have these say what is not true.
+// Whoever reads them trusts the process's wait status first, and knows that
+// SIGKILL, unlike SIGTERM, always works.
 
 #include <cstddef>
 #include <cstdint>

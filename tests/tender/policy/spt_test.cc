@@ -41,6 +41,9 @@ std::vector<Wanted> WantedOfAnyGuest() {
       {SYS_write, {{0, Only(1)}}},
       {SYS_arch_prctl, {{0, Only(ARCH_SET_FS)}}},
       {.number = SYS_exit_group, .from = kStubCall},
+      {.number = SYS_ppoll,
+       .arguments = {{1, Only(1)}, {3, Only(0)}},
+       .from = kStubCall},
       {.number = SYS_write, .arguments = {{0, Only(2)}}, .from = kStubCall},
       {.number = SYS_rt_sigreturn, .verdict = kKill, .from = kStubCall},
   };
