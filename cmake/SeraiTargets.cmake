@@ -34,8 +34,9 @@ function(serai_test name)
 endfunction()
 
 # serai_fuzzer(NAME SOURCES… LIBS… SEEDS files and directories…)
-# A libFuzzer target where fuzzers are built; elsewhere a unit test that runs the
-# target over its seeds and simple variations of them.
+# A libFuzzer target where fuzzers are built, with its seeds as binary files in
+# fuzz/seeds/NAME; elsewhere a unit test that runs the target over its seeds and
+# simple variations of them.
 function(serai_fuzzer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS;SEEDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -44,6 +45,11 @@ function(serai_fuzzer name)
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/fuzz")
   if(SERAI_BUILD_FUZZERS)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    set(seeds "${CMAKE_BINARY_DIR}/fuzz/seeds")
+    add_custom_target(${name}_seeds
+      COMMAND write_seeds "${seeds}/${name}" ${ARG_SEEDS}
+      VERBATIM)
+    add_dependencies(${name} ${name}_seeds)
   else()
     target_link_libraries(${name} PRIVATE serai_fuzz_main)
     add_test(NAME fuzz.${name} COMMAND ${name} ${ARG_SEEDS})

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for libFuzzer's main() in ordinary builds: the fuzz target gets
-// each file named, or in a directory named, on the command line, then its
-// beginnings, then the file with one byte changed. Always the same inputs. A
-// file called *.hex holds its bytes as hexadecimal digits.
-
-#include <sys/stat.h>
+// each seed named, or in a directory named, on the command line, then its
+// beginnings, then the seed with one byte changed. Always the same inputs.
 
 #include <algorithm>
 #include <cstddef>
@@ -13,35 +10,20 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_replace.h"
-#include "lib/base/file.h"
+#include "tests/fuzz/seed.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace serai {
 namespace {
 
-constexpr size_t kMaxSeedBytes = 4 << 20;
-// Of a long file, only the beginning is cut and changed.
+// Of a long seed, only the beginning is cut and changed.
 constexpr size_t kMaxVariedBytes = 2048;
 
 void RunInput(const std::string& input) {
   // A copy on the heap of just this size, for the address sanitizer.
   const std::vector<uint8_t> bytes(input.begin(), input.end());
   LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
-}
-
-absl::StatusOr<std::string> ReadSeed(const std::string& path) {
-  ASSIGN_OR_RETURN(std::string seed, ReadFile(path, kMaxSeedBytes));
-  if (!absl::EndsWith(path, ".hex")) return seed;
-  const std::string digits = absl::StrReplaceAll(seed, {{"\n", ""}});
-  std::string bytes;
-  for (size_t i = 0; i + 1 < digits.size(); i += 2) {
-    const std::string byte = digits.substr(i, 2);
-    bytes.push_back(static_cast<char>(std::stoi(byte, nullptr, 16)));
-  }
-  return bytes;
 }
 
 bool RunSeed(const std::string& path) {
@@ -61,16 +43,6 @@ bool RunSeed(const std::string& path) {
     }
   }
   return true;
-}
-
-std::vector<std::string> Seeds(const std::string& path) {
-  struct stat st = {};
-  if (::stat(path.c_str(), &st) != 0 || !S_ISDIR(st.st_mode)) return {path};
-  std::vector<std::string> seeds;
-  const auto names = ListDir(path);
-  if (!names.ok()) return {path};
-  for (const std::string& name : *names) seeds.push_back(JoinPath(path, name));
-  return seeds;
 }
 
 }  // namespace
