@@ -30,56 +30,19 @@ using solo5::kPageSize;
 constexpr int kMaxNames = 100;
 
 // Of pages looked up at once.
-constexpr uint64_t kBatch = 512;
+constexpr size_t kBatch = 512;
 
 alignas(kPageSize) char name_page[kPageSize];
 alignas(kPageSize) uint8_t header[kCoreHeaderSize];
-std::array<uint64_t, kBatch> pagemap;
-
-int OpenDirectory(const Place& place) {
-  const int fd = place.fd >= 0
-                     ? place.fd
-                     : ::open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  struct stat status = {};
-  if (fd < 0 || ::fstat(fd, &status) != 0) {
-    Fatal("--dumpcore: %s: %s", place.path, std::strerror(errno));
-  }
-  if (!S_ISDIR(status.st_mode)) {
-    Fatal("--dumpcore: %s: %s", place.path, std::strerror(ENOTDIR));
-  }
-  return fd;
-}
-
-bool IsZero(const uint8_t* page) {
-  uint64_t sum = 0;
-  for (size_t i = 0; i < kPageSize; i += sizeof(sum)) {
-    uint64_t word = 0;
-    std::memcpy(&word, page + i, sizeof(word));
-    sum |= word;
-  }
-  return sum == 0;
-}
-
-// Of a page's entry: it is in memory, or swapped out.
-constexpr uint64_t kTouched = uint64_t{1} << 63 | uint64_t{1} << 62;
-constexpr bool IsTouched(uint64_t entry) { return (entry & kTouched) != 0; }
-
-// The number that the next file to be opened gets: the lowest that is free.
-int NextDescriptor(int any) {
-  const int fd = ::dup(any);
-  if (fd < 0) Fatal("dup: %s", std::strerror(errno));
-  ::close(fd);
-  return fd;
-}
+std::array<uint64_t, kBatch> page_entries;
 
 }  // namespace
 
 CoreDump::CoreDump(const Guest& guest, const uint8_t* base)
     : guest_(guest),
       base_(base),
-      directory_(OpenDirectory(guest.options->dump_core)),
-      // Tells which pages were ever touched. Without it, all are looked at.
-      pagemap_(guest.page_map_fd),
+      directory_(OpenDirectory(guest.options->dump_core, "--dumpcore")),
+      page_map_(base, guest.page_map_fd),
       pid_(::getpid()) {
   ChooseName();
   // A limit on the size of files is an error like a full disk.
@@ -147,7 +110,7 @@ void CoreDump::Write(const Crash& crash, Processor* processor) {
       DivideMemory(guest_.unikernel.LoadedSegments(), guest_.memory,
                    guest_.options->executable_heap, &storage);
   BuildCoreHeader(state, ranges, header);
-  bool written = WriteAt(header, sizeof(header), 0);
+  bool written = WriteAt(core_, header, sizeof(header), 0);
   for (const CoreRange& range : ranges) written = written && WriteRange(range);
   // What follows the last page written is a hole as well.
   const auto size = static_cast<off_t>(CoreOffset(guest_.memory));
@@ -174,40 +137,19 @@ bool CoreDump::WriteRange(const CoreRange& range) {
 
 // Runs of pages that hold something are written, the others left out.
 bool CoreDump::WriteBatch(uint64_t start, uint64_t end, uint64_t mapped_end) {
-  FindTouched(start, end);
+  const std::span<uint64_t> entries(page_entries.data(),
+                                    (end - start) / kPageSize);
+  page_map_.Read(start, entries);
   uint64_t run = start;
   for (uint64_t at = start; at < end; at += kPageSize) {
     const bool looked_at =
-        at < mapped_end || IsTouched(pagemap[(at - start) / kPageSize]);
-    if (looked_at && !IsZero(base_ + at)) continue;
-    if (!WriteAt(base_ + run, at - run, CoreOffset(run))) return false;
+        at < mapped_end ||
+        PageMap::IsTouched(entries[(at - start) / kPageSize]);
+    if (looked_at && !IsZeroPage(base_ + at)) continue;
+    if (!WriteAt(core_, base_ + run, at - run, CoreOffset(run))) return false;
     run = at + kPageSize;
   }
-  return WriteAt(base_ + run, end - run, CoreOffset(run));
-}
-
-void CoreDump::FindTouched(uint64_t start, uint64_t end) {
-  const uint64_t pages = (end - start) / kPageSize;
-  const uint64_t size = pages * sizeof(pagemap[0]);
-  const uint64_t offset = (reinterpret_cast<uintptr_t>(base_) + start) /
-                          kPageSize * sizeof(pagemap[0]);
-  if (pagemap_ < 0 ||
-      ::pread(pagemap_, pagemap.data(), size, static_cast<off_t>(offset)) !=
-          static_cast<ssize_t>(size)) {
-    pagemap.fill(kTouched);
-  }
-}
-
-bool CoreDump::WriteAt(const uint8_t* from, uint64_t size, uint64_t offset) {
-  while (size > 0) {
-    const ssize_t n = ::pwrite(core_, from, size, static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    from += n;
-    offset += static_cast<uint64_t>(n);
-    size -= static_cast<uint64_t>(n);
-  }
-  return true;
+  return WriteAt(core_, base_ + run, end - run, CoreOffset(run));
 }
 
 }  // namespace serai::tender::hvt

@@ -12,6 +12,7 @@
 #include "tender/guest.h"
 #include "tender/hvt/core_file.h"
 #include "tender/hvt/kvm.h"
+#include "tender/hvt/state_file.h"
 
 namespace serai::tender::hvt {
 
@@ -39,13 +40,11 @@ class CoreDump {
   void ChooseName();
   bool WriteRange(const CoreRange& range);
   bool WriteBatch(uint64_t start, uint64_t end, uint64_t mapped_end);
-  bool WriteAt(const uint8_t* from, uint64_t size, uint64_t offset);
-  void FindTouched(uint64_t start, uint64_t end);
 
   const Guest& guest_;
   const uint8_t* base_;
   int directory_;
-  int pagemap_;
+  PageMap page_map_;
   int core_ = -1;
   pid_t pid_;
   const char* name_ = nullptr;

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tender/hvt/snapshot_memory.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 namespace serai::tender::hvt {
 namespace {
@@ -15,19 +11,6 @@ using solo5::kPageSize;
 // A gap up to this is not worth a mapping of its own.
 constexpr uint64_t kSmallGap = 16 * kPageSize;
 constexpr size_t kBatch = 512;  // pages
-// In an entry of the page map: in memory, or swapped out.
-constexpr uint64_t kTouched = uint64_t{3} << 62;
-
-bool IsZero(const uint8_t* page) {
-  uint64_t any = 0;
-  for (size_t at = 0; at < kPageSize; at += 8 * sizeof(any)) {
-    uint64_t words[8];
-    std::memcpy(words, page + at, sizeof(words));
-    for (const uint64_t word : words) any |= word;
-    if (any != 0) return false;
-  }
-  return true;
-}
 
 bool Contains(std::span<const SnapshotRange> ranges, uint64_t address) {
   return std::any_of(ranges.begin(), ranges.end(),
@@ -64,24 +47,12 @@ void MemoryWriter::AddInaccessible(const SnapshotRange& range) {
   inaccessible_[inaccessible_count_++] = range;
 }
 
-void MemoryWriter::FindTouched(uint64_t address,
-                               std::span<uint64_t> pages) const {
-  const uint64_t first =
-      (reinterpret_cast<uintptr_t>(base_) + address) / kPageSize;
-  const auto wanted = static_cast<ssize_t>(pages.size_bytes());
-  if (pagemap_fd_ < 0 ||
-      ::pread(pagemap_fd_, pages.data(), pages.size_bytes(),
-              static_cast<off_t>(first * sizeof(uint64_t))) != wanted) {
-    std::fill(pages.begin(), pages.end(), kTouched);
-  }
-}
-
-bool MemoryWriter::MayHoldSomething(uint64_t address, uint64_t page) const {
-  if ((page & kTouched) == 0 && !Contains({files_, file_count_}, address)) {
+bool MemoryWriter::MayHoldSomething(uint64_t address, uint64_t entry) const {
+  if (!PageMap::IsTouched(entry) && !Contains({files_, file_count_}, address)) {
     return false;
   }
   return !Contains({inaccessible_, inaccessible_count_}, address) &&
-         !IsZero(base_ + address);
+         !IsZeroPage(base_ + address);
 }
 
 // Pages in a row that go to the file together.
@@ -109,15 +80,12 @@ class MemoryWriter::Run {
 };
 
 bool MemoryWriter::Run::Flush() {
-  if (start_ < end_) extents_->Add(start_, end_ - start_);
-  while (start_ < end_) {
-    const ssize_t n = ::pwrite(fd_, base_ + start_, end_ - start_,
-                               static_cast<off_t>(start_));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    start_ += static_cast<uint64_t>(n);
-    written_ += n;
-  }
+  const uint64_t size = end_ - start_;
+  if (size == 0) return true;
+  extents_->Add(start_, size);
+  if (!WriteAt(fd_, base_ + start_, size, start_)) return false;
+  start_ = end_;
+  written_ += static_cast<int64_t>(size);
   return true;
 }
 
@@ -127,10 +95,10 @@ int64_t MemoryWriter::Write(int fd, ExtentList* extents) const {
   for (uint64_t address = 0; address < size_;) {
     const uint64_t count =
         std::min<uint64_t>(kBatch, (size_ - address) / kPageSize);
-    const std::span<uint64_t> pages(buffer, count);
-    FindTouched(address, pages);
-    for (const uint64_t page : pages) {
-      if (MayHoldSomething(address, page) && !run.Add(address)) return -1;
+    const std::span<uint64_t> entries(buffer, count);
+    page_map_.Read(address, entries);
+    for (const uint64_t entry : entries) {
+      if (MayHoldSomething(address, entry) && !run.Add(address)) return -1;
       address += kPageSize;
     }
   }

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "tender/hvt/snapshot_format.h"
+#include "tender/hvt/state_file.h"
 
 namespace serai::tender::hvt {
 
@@ -32,7 +33,7 @@ class MemoryWriter {
   // is named by AddFile(); all else has been anonymous memory from the start.
   // `page_map_fd` is Guest::page_map_fd.
   MemoryWriter(const uint8_t* base, uint64_t size, int page_map_fd)
-      : base_(base), size_(size), pagemap_fd_(page_map_fd) {}
+      : base_(base), size_(size), page_map_(base, page_map_fd) {}
   // At most kMaxExtents, ascending.
   void AddFile(const SnapshotRange& range) { files_[file_count_++] = range; }
   // This cannot be read, by the guest neither: its contents do not matter.
@@ -45,13 +46,11 @@ class MemoryWriter {
  private:
   class Run;
 
-  void FindTouched(uint64_t address, std::span<uint64_t> pages) const;
-  bool MayHoldSomething(uint64_t address, uint64_t page) const;
+  bool MayHoldSomething(uint64_t address, uint64_t entry) const;
 
   const uint8_t* base_;
   uint64_t size_;
-  // /proc/self/pagemap, or -1: then every page is looked at, which costs more.
-  int pagemap_fd_;
+  PageMap page_map_;
   SnapshotRange files_[kMaxExtents];
   size_t file_count_ = 0;
   SnapshotRange inaccessible_[solo5::kMaxSegments];

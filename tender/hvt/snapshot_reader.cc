@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "tender/hvt/state_file.h"
 #include "tender/report.h"
 
 namespace serai::tender::hvt {
@@ -191,20 +192,6 @@ bool HasFeatures(const SnapshotLeaf& had, const kvm_cpuid_entry2& has) {
 }
 
 }  // namespace
-
-int OpenDirectory(const Place& place, const char* option) {
-  const int fd = place.fd >= 0
-                     ? place.fd
-                     : ::open(place.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  struct stat status = {};
-  if (fd < 0 || ::fstat(fd, &status) != 0) {
-    Fatal("%s: %s: %s", option, place.path, std::strerror(errno));
-  }
-  if (!S_ISDIR(status.st_mode)) {
-    Fatal("%s: %s: %s", option, place.path, std::strerror(ENOTDIR));
-  }
-  return fd;
-}
 
 bool ReadMachine(int directory, SnapshotState* state, solo5::Error* error) {
   *error = solo5::Error();

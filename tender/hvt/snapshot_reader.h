@@ -18,9 +18,6 @@ struct Snapshot {
   int memory_fd = -1;
 };
 
-// The directory that `place` names. Ends the process where there is none.
-int OpenDirectory(const Place& place, const char* option);
-
 // The machine file in the directory; false, with *error, where there is none
 // that is in order.
 bool ReadMachine(int directory, SnapshotState* state, solo5::Error* error);

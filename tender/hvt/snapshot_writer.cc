@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +15,7 @@
 
 #include "tender/hvt/snapshot_processor.h"
 #include "tender/hvt/snapshot_reader.h"
+#include "tender/hvt/state_file.h"
 #include "tender/policy/hvt.h"
 #include "tender/report.h"
 
@@ -27,23 +29,19 @@ uint64_t AddressOf(const char* name) {
   return reinterpret_cast<uintptr_t>(name);
 }
 
-bool WriteAt(int fd, const void* data, size_t size, uint64_t offset) {
-  const auto* from = static_cast<const char*>(data);
-  while (size > 0) {
-    const ssize_t n = ::pwrite(fd, from, size, static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    from += n;
-    offset += static_cast<uint64_t>(n);
-    size -= static_cast<size_t>(n);
+// Which memory file is that of the snapshot in the directory. One that this
+// tender can't read may still be another's: it is not replaced.
+uint32_t NumberOfPresent(int directory, const char* path) {
+  struct stat status = {};
+  if (::fstatat(directory, kMachineName, &status, AT_SYMLINK_NOFOLLOW) != 0 &&
+      errno == ENOENT) {
+    return 1;
   }
-  return true;
-}
-
-uint32_t NumberOfPresent(int directory) {
   static SnapshotState state;
-  solo5::Error ignored;
-  return ReadMachine(directory, &state, &ignored) ? state.memory_number : 1;
+  solo5::Error error;
+  if (ReadMachine(directory, &state, &error)) return state.memory_number;
+  Fatal("--snapshot-to: %s: %s; what is there is not replaced", path,
+        error.message);
 }
 
 }  // namespace
@@ -55,7 +53,7 @@ SnapshotWriter::SnapshotWriter(const Place& place, const MemoryWriter* memory)
           errno == EWOULDBLOCK ? "another guest's snapshots go there"
                                : std::strerror(errno));
   }
-  memory_number_ = NumberOfPresent(directory_);
+  memory_number_ = NumberOfPresent(directory_, place.path);
   if (::getrandom(id_.data(), sizeof(id_), 0) != sizeof(id_)) {
     Fatal("getrandom: %s", std::strerror(errno));
   }
@@ -64,9 +62,7 @@ SnapshotWriter::SnapshotWriter(const Place& place, const MemoryWriter* memory)
 }
 
 void SnapshotWriter::Bind(Bindings* bindings) {
-  file_ = ::fcntl(directory_, F_DUPFD_CLOEXEC, 0);
-  if (file_ < 0) Fatal("--snapshot-to: %s", std::strerror(errno));
-  ::close(file_);
+  file_ = NextDescriptor(directory_);
   bindings->Have(Situation::kSnapshot)
       .Set(Slot::kSnapshotDirectoryFd, directory_)
       .Set(Slot::kSnapshotFd, file_)
