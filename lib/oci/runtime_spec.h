@@ -14,36 +14,43 @@
 
 #include "absl/strings/string_view.h"
 #include "lib/base/status.h"
+#include "lib/oci/guest_devices.h"
 
 namespace serai::oci {
 
 // Our annotations. The first may also stand on an image; the others are written
-// by who makes the bundle.
+// by who makes the bundle, and by nobody else: what they name is opened.
 inline constexpr char kUnikernelAnnotation[] = "dev.serai.unikernel";
 inline constexpr char kMemoryAnnotation[] = "dev.serai.memory";
 inline constexpr char kDevicesAnnotation[] = "dev.serai.devices";
 
+// containerd's CRI plugin says with these what a container is to its pod. The
+// first is "sandbox" or "container".
+inline constexpr char kContainerTypeAnnotation[] =
+    "io.kubernetes.cri.container-type";
+inline constexpr char kSandboxIdAnnotation[] = "io.kubernetes.cri.sandbox-id";
+
 // No config.json is longer.
 inline constexpr size_t kMaxRuntimeSpecBytes = 4 << 20;
 
-// What is attached to the device of that name in the guest's manifest.
-struct GuestDevice {
-  enum class Type { kNet, kBlock };
-
-  std::string name;
-  Type type = Type::kNet;
-
-  // kNet: a persistent tap in the pod's network namespace, and what the guest
-  // is told of it.
-  std::string tap;
-  std::string mac;   // aa:bb:cc:dd:ee:ff
-  uint32_t mtu = 0;  // 0: the tender's default
-
-  // kBlock: a file or block device of the host, absolute.
-  std::string path;
+// A bind mount of `mounts`: a volume, or a file of the pod's.
+struct BindMount {
+  std::string destination;  // in the container
+  std::string source;       // on the host
   bool read_only = false;
 
-  bool operator==(const GuestDevice&) const = default;
+  bool operator==(const BindMount&) const = default;
+};
+
+// A block device of linux.devices: by its number, for containerd has resolved
+// the host's path by then.
+struct BlockDevice {
+  std::string path;  // in the container
+  uint32_t major = 0;
+  uint32_t minor = 0;
+  bool read_only = false;  // linux.resources.devices does not let it be written
+
+  bool operator==(const BlockDevice&) const = default;
 };
 
 // linux.resources. What is absent is not limited.
@@ -65,10 +72,15 @@ struct RuntimeSpec {
   // process.args. args[0] is the unikernel's path inside the root unless
   // `unikernel` names it; the rest are the guest's arguments.
   std::vector<std::string> args;
+  std::string cwd = "/";  // where a relative args[0] starts
   std::optional<int> oom_score_adj;
   std::string hostname;
-  // linux.namespaces' network path; empty: the caller's own namespace.
+  // linux.namespaces' network path; empty: the caller's own namespace, or, when
+  // the next is true, one to be made.
   std::string network_namespace;
+  bool new_network_namespace = false;
+  std::vector<BindMount> mounts;
+  std::vector<BlockDevice> block_devices;
   // linux.cgroupsPath; empty: no cgroup of its own.
   std::string cgroups_path;
   Resources resources;
@@ -77,12 +89,20 @@ struct RuntimeSpec {
   std::string unikernel;                 // empty: args[0]
   std::optional<uint64_t> guest_memory;  // bytes
   std::vector<GuestDevice> devices;
+  // False: `devices` was not there, so that this is a container's specification
+  // and not yet a guest's.
+  bool complete = true;
   // All other annotations.
   std::map<std::string, std::string> annotations;
 
-  // The path of the unikernel inside the root.
-  const std::string& unikernel_path() const {
-    return unikernel.empty() ? args.front() : unikernel;
+  // The path of the unikernel inside the root; empty when nothing names it.
+  std::string unikernel_path() const {
+    return unikernel.empty() && !args.empty() ? args.front() : unikernel;
+  }
+  // Whether this is the sandbox that containerd's CRI plugin makes of a pod.
+  bool is_sandbox() const {
+    const auto type = annotations.find(kContainerTypeAnnotation);
+    return type != annotations.end() && type->second == "sandbox";
   }
 
   bool operator==(const RuntimeSpec&) const = default;
@@ -90,9 +110,11 @@ struct RuntimeSpec {
 
 // INVALID_ARGUMENT, naming the member, when `json` is not JSON, is nested
 // deeper than 64 levels or longer than kMaxRuntimeSpecBytes, or when a member
-// that is used has the wrong type or a value that can't be (no root, no args
-// and no unikernel named, a device without a name, …). Members it has no use
-// for are ignored.
+// that is used has the wrong type or a value that can't be (no root, a device
+// without a name, a complete specification that names no unikernel, …). Members
+// it has no use for are ignored. So that a pod can't give itself the host's
+// files, kDevicesAnnotation and kMemoryAnnotation beside the CRI plugin's
+// kContainerTypeAnnotation are refused.
 absl::StatusOr<RuntimeSpec> ParseRuntimeSpec(absl::string_view json);
 
 // A config.json that ParseRuntimeSpec reads back as an equal value.

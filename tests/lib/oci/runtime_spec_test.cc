@@ -73,6 +73,12 @@ TEST(RuntimeSpecTest, WhatIsWrittenIsReadBack) {
   ASSERT_OK_AND_ASSIGN(const RuntimeSpec again,
                        ParseRuntimeSpec(ToJson(least)));
   EXPECT_EQ(again, least);
+  // Nothing attached, and so said: this is a guest's.
+  EXPECT_THAT(ToJson(least), HasSubstr("\"dev.serai.devices\": \"[]\""));
+  least.complete = false;
+  ASSERT_OK_AND_ASSIGN(const RuntimeSpec containers,
+                       ParseRuntimeSpec(ToJson(least)));
+  EXPECT_EQ(containers, least);
   EXPECT_THAT(ToJson(least), Not(HasSubstr("annotations")));
 }
 
@@ -120,8 +126,11 @@ TEST(RuntimeSpecTest, NamesTheMemberThatIsWrong) {
       {"{}", "root.path is missing"},
       {R"({"root":{"path":5}})", "root.path is not a string"},
       {R"({"root":"/r"})", "root is not an object"},
-      {R"({"root":{"path":"/r"}})", "process.args names no unikernel"},
-      {R"({"root":{"path":"/r"},"process":{"args":[""]}})", "no unikernel"},
+      {R"({"root":{"path":"/r"},"annotations":{"dev.serai.devices":"[]"}})",
+       "process.args names no unikernel"},
+      {R"({"root":{"path":"/r"},"process":{"args":[""]},)"
+       R"("annotations":{"dev.serai.devices":"[]"}})",
+       "no unikernel"},
       {R"({"root":{"path":"/r"},"process":{"args":[5]}})", "process.args has"},
       {R"({"root":{"path":"/r"},"process":{"args":["a\u0000b"]}})", "NUL"},
       {R"({"root":{"path":"/r"},"process":{"args":{}}})", "not an array"},
@@ -142,6 +151,88 @@ TEST(RuntimeSpecTest, NamesTheMemberThatIsWrong) {
       {WithAnnotation("dev.serai.memory", R"("-5")"), "dev.serai.memory"}};
   for (const auto& [json, message] : cases) {
     EXPECT_THAT(ParseRuntimeSpec(json), HasStatus(kInvalid, message)) << json;
+  }
+}
+
+// A document with this member of `linux`.
+std::string WithLinux(absl::string_view member) {
+  return absl::StrCat(R"({"root":{"path":"/r"},"linux":{)", member, "}}");
+}
+
+TEST(RuntimeSpecTest, ReadsAContainersVolumesAndBlockDevices) {
+  ASSERT_OK_AND_ASSIGN(const RuntimeSpec spec, ParseRuntimeSpec(R"({
+    "root": {"path": "rootfs"}, "process": {"args": ["app"], "cwd": "/srv"},
+    "mounts": [
+      {"destination": "/proc", "type": "proc", "source": "proc"},
+      {"destination": "/etc/hosts", "type": "bind", "source": "/h",
+       "options": ["rbind", "rprivate", "rw"]},
+      {"destination": "/v/storage", "source": "/s", "options": ["bind", "ro"]}],
+    "linux": {
+      "namespaces": [{"type": "network"}],
+      "devices": [
+        {"path": "/dev/null", "type": "c", "major": 1, "minor": 3},
+        {"path": "/dev/a", "type": "b", "major": 8, "minor": 1},
+        {"path": "/dev/b", "type": "b", "major": 8, "minor": 2}],
+      "resources": {"devices": [
+        {"allow": false, "access": "rwm"},
+        {"allow": true, "type": "c", "access": "rwm"},
+        {"allow": true, "type": "b", "major": 8, "minor": 1, "access": "rm"},
+        {"allow": true, "type": "b", "major": 8, "minor": 2,
+         "access": "rwm"}]}}})"));
+  EXPECT_FALSE(spec.complete);
+  EXPECT_EQ(spec.cwd, "/srv");
+  EXPECT_TRUE(spec.new_network_namespace);
+  EXPECT_THAT(spec.mounts, ElementsAre(BindMount{"/etc/hosts", "/h", false},
+                                       BindMount{"/v/storage", "/s", true}));
+  EXPECT_THAT(spec.block_devices, ElementsAre(BlockDevice{"/dev/a", 8, 1, true},
+                                              BlockDevice{"/dev/b", 8, 2}));
+  ASSERT_OK_AND_ASSIGN(const RuntimeSpec again, ParseRuntimeSpec(ToJson(spec)));
+  EXPECT_EQ(again, spec);
+}
+
+TEST(RuntimeSpecTest, NamesTheMemberOfAContainerThatIsWrong) {
+  const std::pair<std::string, std::string> cases[] = {
+      {R"({"root":{"path":"/r"},"mounts":{}})", "mounts is not an array"},
+      {R"({"root":{"path":"/r"},"mounts":[5]})", "mounts has"},
+      {R"({"root":{"path":"/r"},"mounts":[{"type":1}]})", "mounts[].type"},
+      {R"({"root":{"path":"/r"},"mounts":[{"options":1}]})", "mounts[].opt"},
+      {R"({"root":{"path":"/r"},"mounts":[{"options":[1]}]})", "mounts[].opt"},
+      {R"({"root":{"path":"/r"},"mounts":[{"type":"bind","source":1}]})",
+       "mounts[].source"},
+      {R"({"root":{"path":"/r"},"process":{"cwd":1}})", "process.cwd"},
+      {WithLinux(R"("devices":1)"), "linux.devices is not"},
+      {WithLinux(R"("devices":[{"type":"b","major":4096}])"), "out of range"},
+      {WithLinux(R"("devices":[{"type":"b","minor":1048576}])"),
+       "out of range"},
+      {WithLinux(R"("devices":[{"type":"b","major":-1}])"), "is negative"},
+      {WithLinux(
+           R"("devices":[{"type":"b"}],"resources":{"devices":[{"allow":1}]})"),
+       "linux.resources.devices[].allow"},
+      {WithLinux(R"("namespaces":[{"type":"network"},{"type":"network"}])"),
+       "a network twice"}};
+  for (const auto& [json, message] : cases) {
+    EXPECT_THAT(ParseRuntimeSpec(json), HasStatus(kInvalid, message)) << json;
+  }
+}
+
+TEST(RuntimeSpecTest, APodCanNotGiveItselfTheHostsFiles) {
+  for (const char* key : {kDevicesAnnotation, kMemoryAnnotation}) {
+    EXPECT_THAT(
+        ParseRuntimeSpec(absl::StrCat(
+            R"({"root":{"path":"/r"},"process":{"args":["a"]},"annotations":{")",
+            kContainerTypeAnnotation, R"(":"container",")", key,
+            R"(":"[]"}})")),
+        HasStatus(kInvalid, "is not a pod's to give"));
+  }
+}
+
+TEST(RuntimeSpecTest, KnowsAPodsSandbox) {
+  for (const bool is_sandbox : {true, false}) {
+    ASSERT_OK_AND_ASSIGN(const RuntimeSpec spec,
+                         ParseRuntimeSpec(WithAnnotation(
+                             kContainerTypeAnnotation,
+                             is_sandbox ? R"("sandbox")" : R"("container")")));
+    EXPECT_EQ(spec.is_sandbox(), is_sandbox);
   }
 }
 

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What a guest's devices are attached to, and its form in the annotation
+// `dev.serai.devices`: a JSON array. Pure functions, any thread.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "lib/base/status.h"
+
+namespace serai::oci {
+
+// What is attached to the device of that name in the guest's manifest.
+struct GuestDevice {
+  enum class Type { kNet, kBlock };
+
+  std::string name;
+  Type type = Type::kNet;
+
+  // kNet: a persistent tap in the pod's network namespace, and what the guest
+  // is told of it.
+  std::string tap;
+  std::string mac;   // aa:bb:cc:dd:ee:ff
+  uint32_t mtu = 0;  // 0: the tender's default
+
+  // kBlock: a file or block device of the host, absolute.
+  std::string path;
+  bool read_only = false;
+
+  bool operator==(const GuestDevice&) const = default;
+};
+
+// INVALID_ARGUMENT when `text` is no array of at most 63 such devices with
+// different names.
+absl::StatusOr<std::vector<GuestDevice>> ParseGuestDevices(
+    absl::string_view text);
+
+// In one line; what ParseGuestDevices() reads back as an equal value.
+std::string ToJson(const std::vector<GuestDevice>& devices);
+
+}  // namespace serai::oci
