@@ -133,9 +133,11 @@ void Filter::Install() const {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     Fatal("prctl(PR_SET_NO_NEW_PRIVS): %s", std::strerror(errno));
   }
-  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
-                &description) != 0) {
-    Fatal("seccomp: %s", std::strerror(errno));
+  const long result = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                                SECCOMP_FILTER_FLAG_TSYNC, &description);
+  if (result < 0) Fatal("seccomp: %s", std::strerror(errno));
+  if (result > 0) {
+    Fatal("seccomp: thread %ld has a filter of its own already", result);
   }
 }
 

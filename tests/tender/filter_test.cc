@@ -3,9 +3,13 @@
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <future>
+#include <thread>
 
 #include "gtest/gtest.h"
 #include "tests/tender/bpf_evaluator.h"
@@ -181,6 +185,29 @@ TEST(FilterDeathTest, EndsWhereANumberIsMissing) {
   bindings.Have(Situation::kStatus);
   EXPECT_EXIT(Make<kSlotRules>(bindings), ::testing::ExitedWithCode(1),
               "bug: policy slot");
+}
+
+// Of this thread alone, as Filter has it not.
+void InstallEmptyFilter() {
+  sock_filter code[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+  const sock_fprog program = {1, code};
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+}
+
+TEST(FilterDeathTest, EndsWhereAThreadHasAnother) {
+  const auto install = [] {
+    std::promise<void> installed;
+    std::thread other([&installed] {
+      InstallEmptyFilter();
+      installed.set_value();
+      for (;;) ::pause();
+    });
+    installed.get_future().wait();
+    Make<kOrderedRules>().Install();
+  };
+  EXPECT_EXIT(install(), ::testing::ExitedWithCode(1),
+              "seccomp: thread [0-9]+ has a filter of its own");
 }
 
 }  // namespace
