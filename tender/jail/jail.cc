@@ -81,7 +81,10 @@ class Descriptors {
 };
 
 // The program that started the tender may have asked for it to die with it. The
-// kernel forgets that when a process changes its rights.
+// kernel forgets that when a process changes its effective user or group; this
+// is renewed right after. A first process of a PID namespace, from which its
+// parent can't be seen, has no other safety than that there is next to no time
+// in between.
 class TieToParent {
  public:
   TieToParent() : parent_(::getppid()) {
@@ -94,7 +97,10 @@ class TieToParent {
       Fatal("--jail: prctl(PR_SET_PDEATHSIG): %s", std::strerror(errno));
     }
     // It may have died while nothing was set.
-    if (::getppid() != parent_) ::kill(::getpid(), signal_);
+    if (::getppid() == parent_) return;
+    ::kill(::getpid(), signal_);
+    // Where that is ignored, or is not for the first process of a namespace.
+    ::_exit(128 + signal_);
   }
 
  private:
@@ -112,8 +118,9 @@ void MakeNamespaces(int flags, bool is_user) {
   Fatal("--jail: making namespaces: %s", std::strerror(error));
 }
 
-void EnterUserNamespace(const JailOptions& jail) {
+void EnterUserNamespace(const JailOptions& jail, const TieToParent& tie) {
   const Identity outside = BecomeUserOutside(jail);
+  tie.Renew();
   if (::unshare(CLONE_NEWUSER) != 0) {
     const int error = errno;
     Fatal("--jail: making a user namespace: %s%s", std::strerror(error),
@@ -131,7 +138,7 @@ void EnterJail(const Options& options, std::span<const int> others) {
   const TieToParent tie;
   const Descriptors descriptors(options, others);
   descriptors.CloseAllOthers();
-  if (jail.user) EnterUserNamespace(jail);
+  if (jail.user) EnterUserNamespace(jail, tie);
   MakeNamespaces(
       (jail.mount ? CLONE_NEWNS : 0) | (jail.net ? CLONE_NEWNET : 0) |
           (jail.ipc ? CLONE_NEWIPC : 0) | (jail.uts ? CLONE_NEWUTS : 0),
@@ -142,11 +149,13 @@ void EnterJail(const Options& options, std::span<const int> others) {
   HoldStandardDescriptors();
   ForbidNewPrivileges();
   DropBoundingSet();
-  if (!jail.user) BecomeUser(jail);
+  if (!jail.user) {
+    BecomeUser(jail);
+    tie.Renew();
+  }
   DropCapabilities();
   SetLimits(options, descriptors.highest());
   ForbidInspection();
-  tie.Renew();
   if (jail.pid) BecomeFirstProcess(options);
 }
 

@@ -35,8 +35,11 @@ int SetCapabilities(const CapabilityData& data) {
 }
 
 bool TryToBecome(const JailOptions& jail) {
-  if (jail.uid < 0 && jail.gid < 0) return true;
-  if (::setgroups(0, nullptr) != 0) return false;
+  if (::setgroups(0, nullptr) != 0) {
+    // Whoever may not, and need not become anybody, stays in them.
+    const bool becomes_other = jail.uid >= 0 || jail.gid >= 0;
+    return !becomes_other && errno == EPERM;
+  }
   if (jail.gid >= 0) {
     const auto gid = static_cast<gid_t>(jail.gid);
     if (::setresgid(gid, gid, gid) != 0) return false;

@@ -10,7 +10,9 @@
 
 namespace serai::tender {
 
-// Takes on the user and group that are asked for, without supplementary groups.
+// Takes on the user and group that are asked for and leaves the supplementary
+// groups. Where none is asked for and the caller may not leave groups, it stays
+// in them.
 void BecomeUser(const JailOptions& jail);
 
 // Who the process is.

@@ -19,15 +19,17 @@
 namespace serai::tender {
 namespace {
 
-// All others do to the waiter what they do by default, and so to the tender.
+// All others do to the waiter what they do by default, and so to the tender;
+// those that it ignores (signals.h) do nothing.
 sigset_t PassedOn(const Options& options) {
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
   ::sigaddset(&signals, SIGINT);
+  // A tender that has no answer ignores them: so does a first process.
   ::sigaddset(&signals, SIGUSR1);
+  ::sigaddset(&signals, SIGUSR2);
   if (options.dump_core.is_given()) ::sigaddset(&signals, SIGQUIT);
-  if (options.snapshot_to.is_given()) ::sigaddset(&signals, SIGUSR2);
   ::sigaddset(&signals, SIGCHLD);  // this one is for the waiter
   return signals;
 }
@@ -47,8 +49,9 @@ sigset_t PassedOn(const Options& options) {
 void Confine(pid_t child, pid_t self) {
   ::syscall(SYS_close_range, 0u, ~0u, 0);
   ForbidProcesses();
-  // Of what the tender handles or ignores, it dies where its child does.
-  for (const int number : {SIGTERM, SIGINT, SIGPIPE}) ::signal(number, SIG_DFL);
+  // Of what the tender handles, it dies where its child does. Of what it
+  // ignores, neither dies.
+  for (const int number : {SIGTERM, SIGINT}) ::signal(number, SIG_DFL);
   Bindings bindings;
   bindings.Set(policy::Slot::kOwnPid, self).Set(policy::Slot::kChildPid, child);
   using Policy = policy::Compiled<policy::kWaiterRules, policy::kKill>;

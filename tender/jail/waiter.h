@@ -10,10 +10,10 @@
 namespace serai::tender {
 
 // Returns in a child, the first process of the PID namespace that was made
-// (unshare(2)). The caller passes SIGTERM, SIGINT and what else the options
-// make a request (requests.h) on to it, ends with its exit status or of the
-// signal that it died of, and takes it along when it is ended by any other
-// signal.
+// (unshare(2)). The caller passes SIGTERM, SIGINT and what may be a request
+// (requests.h) on to it, ignores what the tender ignores (signals.h), ends with
+// its exit status or of the signal that it died of, and takes it along when it
+// is ended by any other signal.
 void BecomeFirstProcess(const Options& options);
 
 }  // namespace serai::tender

@@ -91,6 +91,7 @@ TEST_P(TaskTest, HoldsATenderThatIsInJail) {
   ASSERT_OK_AND_ASSIGN(const std::string status,
                        ReadFile(process + "status", 1 << 16));
   EXPECT_THAT(status, HasSubstr("Uid:\t65533\t65533\t65533\t65533\n"));
+  EXPECT_THAT(status, HasSubstr("Gid:\t65533\t65533\t65533\t65533\n"));
   EXPECT_THAT(status, HasSubstr("Groups:\t \n"));
   EXPECT_THAT(status, HasSubstr("CapEff:\t0000000000000000\n"));
   EXPECT_THAT(status, HasSubstr("Seccomp:\t2\n"));
