@@ -11,7 +11,8 @@ namespace {
 
 constexpr OptionSpec kOptions[] = {
     kHowOption,
-    {"at", "an address: of the table's pointer, of the table, or of a stack"},
+    {"at",
+     "an address: of the table's pointer, of the table, of a stack, or code"},
     {"limit", "the table's limit, 4095 unless given"},
 };
 
@@ -75,6 +76,25 @@ void FaultInto(uint64_t handler, uint64_t ist) {
 extern "C" uint64_t at_stack;
 uint64_t at_stack;
 
+// All exceptions lead to `handler`, also the one that going there makes.
+void FaultForEverInto(uint64_t handler) {
+  for (unsigned vector = 0; vector < 32; ++vector) {
+    SetGate(vector, handler, 0);
+  }
+  LoadIdt(reinterpret_cast<uint64_t>(idt), sizeof(idt) - 1);
+  Fault();
+}
+
+// Goes where it can't be, which leads here again, each time with a new stack.
+[[gnu::naked]] void JumpAgain() {
+  asm volatile("movq jump_stack(%rip), %rsp; jmp *jump_to(%rip)");
+}
+extern "C" uint64_t jump_stack;
+uint64_t jump_stack;
+extern "C" uint64_t jump_to;
+uint64_t jump_to;
+alignas(16) char jump_stack_space[1024];
+
 constexpr Way kWays[] = {
     {"lgdt", [] { asm volatile("lgdt (%0)"
                                :
@@ -124,6 +144,27 @@ constexpr Way kWays[] = {
      }},
     {"empty-idt", [] { FaultInto(0, 0), Fault(); }},
     {"handler-at", [] { FaultInto(at, 0); }},
+    {"handlers-at", [] { FaultForEverInto(at); }},
+    {"handlers-jump",
+     [] {
+       jump_to = at;
+       jump_stack = reinterpret_cast<uint64_t>(jump_stack_space) +
+                    sizeof(jump_stack_space);
+       FaultForEverInto(reinterpret_cast<uint64_t>(&JumpAgain));
+     }},
+    {"iretq-to",
+     [] {
+       asm volatile(
+           "movq %%rsp, %%rax; pushq $0x10; pushq %%rax; pushfq; pushq $8; "
+           "pushq %0; iretq"
+           :
+           : "r"(at)
+           : "rax", "memory");
+     }},
+    {"lretq-to",
+     [] {
+       asm volatile("pushq $8; pushq %0; lretq" : : "r"(at) : "memory");
+     }},
     {"breakpoint",
      [] {
        LoadIdt(0, 0);
