@@ -2,24 +2,20 @@
 #include "cri/bundle/bundle.h"
 
 #include <fcntl.h>
-#include <linux/kvm.h>
-#include <sys/ioctl.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <utility>
 #include <vector>
 
-#include "cri/bundle/devices.h"
-#include "cri/bundle/network_args.h"
+#include "absl/strings/match.h"
 #include "lib/base/file.h"
+#include "lib/guest/devices.h"
+#include "lib/guest/find_unikernel.h"
+#include "lib/guest/memory.h"
+#include "lib/guest/network_args.h"
 #include "lib/oci/guest_arguments.h"
 
 namespace serai::cri {
 namespace {
-
-constexpr int64_t kMiB = 1 << 20;
-constexpr char kKvmDevice[] = "/dev/kvm";
 
 // What a container's command line says: the unikernel's place, where the pod
 // names one, and the user's arguments for the guest.
@@ -53,27 +49,54 @@ CommandLine ReadCommandLine(const runtime::v1::ContainerConfig& container,
   return line;
 }
 
+guest::ImageWords WordsOf(const BundleInput& input, const CommandLine& line) {
+  guest::ImageWords words;
+  const auto& annotations = input.pod.config().annotations();
+  words.pod_annotations.insert(annotations.begin(), annotations.end());
+  // Both are the pod's own word for it; the annotation is the plainer one.
+  if (!line.program.empty()) {
+    words.pod_annotations.emplace(guest::kPodAnnotationUnikernel, line.program);
+  }
+  const oci::ImageConfig& config = input.image.config;
+  words.annotations = input.image.annotations;
+  words.labels = config.labels;
+  words.entrypoint = config.entrypoint.empty() ? config.cmd : config.entrypoint;
+  words.working_dir = config.working_dir;
+  return words;
+}
+
+absl::StatusOr<guest::FoundUnikernel> Find(const BundleInput& input,
+                                           const CommandLine& line) {
+  ASSIGN_OR_RETURN(const UniqueFd root,
+                   OpenFile(input.image.rootfs, O_RDONLY | O_DIRECTORY));
+  return guest::FindUnikernel(root.get(), WordsOf(input, line), input.node);
+}
+
 absl::StatusOr<uint64_t> GuestMemory(const BundleInput& input,
                                      const solo5::Unikernel& unikernel) {
   const int64_t limit =
       input.container.linux().resources().memory_limit_in_bytes();
-  const int64_t wanted = limit > 0 ? limit : input.handler.default_memory;
-  const auto memory = static_cast<uint64_t>(wanted / kMiB * kMiB);
-  const std::string said = absl::StrCat(
-      limit > 0 ? "the memory limit of " : "the handler's default memory of ",
-      wanted, " bytes");
-  if (memory < unikernel.lowest_memory) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        said, " is below what the unikernel needs to be loaded: ",
-        unikernel.lowest_memory / kMiB, "Mi, and more for its heap"));
+  return limit > 0
+             ? guest::GuestMemory(limit, "the memory limit", unikernel)
+             : guest::GuestMemory(input.handler.default_memory,
+                                  "the handler's default memory", unikernel);
+}
+
+// volumeDevices go before volumeMounts.
+guest::Attachments AttachmentsOf(const BundleInput& input) {
+  guest::Attachments attachments;
+  attachments.interface = {input.pod.tap(), input.pod.network().mac(),
+                           input.pod.network().mtu()};
+  for (const auto& device : input.container.devices()) {
+    attachments.volumes.push_back(
+        {device.container_path(), device.host_path(),
+         !absl::StrContains(device.permissions(), 'w')});
   }
-  if (unikernel.target == solo5::Target::kHvt &&
-      memory > solo5::kHvtMaxMemory) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(said, " is above what an hvt unikernel can have: ",
-                     solo5::kHvtMaxMemory / kMiB, "Mi"));
+  for (const auto& mount : input.container.mounts()) {
+    attachments.volumes.push_back(
+        {mount.container_path(), mount.host_path(), mount.readonly()});
   }
-  return memory;
+  return attachments;
 }
 
 oci::Resources CgroupResources(const runtime::v1::LinuxContainerResources& cri,
@@ -94,38 +117,27 @@ oci::Resources CgroupResources(const runtime::v1::LinuxContainerResources& cri,
   return resources;
 }
 
-std::vector<std::string> GuestArgs(const BundleInput& input,
-                                   const std::vector<oci::GuestDevice>& devices,
-                                   bool with_network,
-                                   const std::vector<std::string>& user_args) {
-  std::vector<std::string> args;
-  for (const oci::GuestDevice& device : devices) {
-    if (!with_network || device.type != oci::GuestDevice::Type::kNet) continue;
-    const std::vector<std::string> more =
-        NetworkArgs(input.pod.network(), device.name, user_args);
-    args.insert(args.end(), more.begin(), more.end());
+std::vector<guest::NetworkAddress> AddressesOf(const BundleInput& input) {
+  std::vector<guest::NetworkAddress> addresses;
+  for (const auto& address : input.pod.network().addresses()) {
+    addresses.push_back(
+        {address.address(), address.prefix_length(), address.gateway()});
   }
-  args.insert(args.end(), user_args.begin(), user_args.end());
-  return args;
+  return addresses;
 }
 
 }  // namespace
 
 absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   const CommandLine line = ReadCommandLine(input.container, input.image.config);
-  oci::StringMap annotations(input.pod.config().annotations().begin(),
-                             input.pod.config().annotations().end());
-  // Both are the pod's own word for it; the annotation is the plainer one.
-  if (!line.program.empty()) {
-    annotations.emplace(kPodAnnotationUnikernel, line.program);
-  }
-  ASSIGN_OR_RETURN(const FoundUnikernel found,
-                   FindUnikernel(input.image, annotations, input.node));
+  ASSIGN_OR_RETURN(const guest::FoundUnikernel found, Find(input, line));
   ASSIGN_OR_RETURN(const uint64_t memory, GuestMemory(input, found.unikernel));
   ASSIGN_OR_RETURN(std::vector<oci::GuestDevice> devices,
-                   MatchDevices(found.unikernel, input.pod, input.container));
-  ASSIGN_OR_RETURN(const bool with_network,
-                   WantsNetworkArgs(input.pod.config()));
+                   guest::MatchDevices(found.unikernel, AttachmentsOf(input)));
+  const auto& annotations = input.pod.config().annotations();
+  ASSIGN_OR_RETURN(
+      const bool with_network,
+      guest::WantsNetworkArgs({annotations.begin(), annotations.end()}));
 
   Bundle bundle;
   bundle.unikernel = found.path;
@@ -133,7 +145,9 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   oci::RuntimeSpec& spec = bundle.spec;
   spec.root_path = input.image.rootfs;
   spec.unikernel = found.path;
-  spec.args = GuestArgs(input, devices, with_network, line.args);
+  spec.args = with_network ? guest::WithNetworkArgs(AddressesOf(input), devices,
+                                                    line.args)
+                           : line.args;
   RETURN_IF_ERROR(oci::EscapeArguments(spec.args).status());
   spec.args.insert(spec.args.begin(), found.path);
   spec.hostname = input.pod.config().hostname();
@@ -157,19 +171,6 @@ absl::Status WriteBundle(const std::string& directory,
                       0600, Durability::kProcess);
   if (written.ok()) return written;
   return FirstError(written, RemoveTree(directory));
-}
-
-NodeTargets ProbeNode() {
-  NodeTargets node;
-  const absl::StatusOr<UniqueFd> kvm = OpenFile(kKvmDevice, O_RDWR);
-  if (!kvm.ok()) {
-    node.hvt = false;
-    node.hvt_reason = std::string(kvm.status().message());
-  } else if (::ioctl(kvm->get(), KVM_GET_API_VERSION, 0) != KVM_API_VERSION) {
-    node.hvt = false;
-    node.hvt_reason = absl::StrCat(kKvmDevice, " is no KVM device");
-  }
-  return node;
 }
 
 }  // namespace serai::cri

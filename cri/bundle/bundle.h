@@ -7,9 +7,9 @@
 #include <string>
 
 #include "cri/config/config.h"
-#include "cri/image/find_unikernel.h"
 #include "cri/image/image.h"
 #include "lib/base/status.h"
+#include "lib/guest/node_targets.h"
 #include "lib/oci/runtime_spec.h"
 #include "proto/state/record.pb.h"
 
@@ -21,7 +21,7 @@ struct BundleInput {
   const Image& image;
   const HandlerConfig& handler;
   std::string cgroup;  // path in the hierarchy
-  NodeTargets node;
+  guest::NodeTargets node;
 };
 
 struct Bundle {
@@ -38,9 +38,5 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input);
 // nothing stays.
 absl::Status WriteBundle(const std::string& directory,
                          const oci::RuntimeSpec& spec);
-
-// Whether this node can run hvt guests now (/dev/kvm opens and answers), and
-// spt guests (always).
-NodeTargets ProbeNode();
 
 }  // namespace serai::cri

@@ -10,6 +10,7 @@
 #include "cri/layout.h"
 #include "lib/base/fault.h"
 #include "lib/base/file.h"
+#include "lib/guest/node_targets.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
@@ -128,7 +129,7 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
   ASSIGN_OR_RETURN(const Bundle bundle,
                    MakeBundle({pod, record.config(), image,
                                config_.handlers.at(pod.handler()),
-                               record.cgroup(), ProbeNode()}));
+                               record.cgroup(), guest::ProbeNode()}));
   RETURN_IF_ERROR(WriteBundle(record.bundle(), bundle.spec));
   RETURN_IF_ERROR(FaultPoint("container.bundle"));
   return container.record.Change([&](ContainerRecord& r) {

@@ -4,10 +4,10 @@
 #include <fcntl.h>
 
 #include "absl/time/clock.h"
-#include "cri/image/scan.h"
 #include "cri/server/convert.h"
 #include "cri/server/edge.h"
 #include "lib/base/file.h"
+#include "lib/guest/scan.h"
 #include "nlohmann/json.hpp"
 
 namespace serai::cri {
@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-json DescribeUnikernel(const ScannedFile& file) {
+json DescribeUnikernel(const guest::ScannedFile& file) {
   json devices = json::array();
   for (const solo5::ManifestEntry& entry : file.unikernel.Devices()) {
     devices.push_back(
@@ -32,9 +32,10 @@ json DescribeUnikernel(const ScannedFile& file) {
 absl::StatusOr<std::string> Describe(const Image& image) {
   ASSIGN_OR_RETURN(const UniqueFd root,
                    OpenFile(image.rootfs, O_PATH | O_DIRECTORY));
-  ASSIGN_OR_RETURN(const ScanResult scan, ScanForUnikernels(root.get()));
+  ASSIGN_OR_RETURN(const guest::ScanResult scan,
+                   guest::ScanForUnikernels(root.get()));
   json unikernels = json::array();
-  for (const ScannedFile& file : scan.unikernels) {
+  for (const guest::ScannedFile& file : scan.unikernels) {
     unikernels.push_back(DescribeUnikernel(file));
   }
   const json info = {{"entrypoint", image.config.entrypoint},

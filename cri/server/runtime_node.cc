@@ -9,6 +9,7 @@
 #include "cri/server/edge.h"
 #include "cri/server/runtime_service.h"
 #include "lib/base/version.h"
+#include "lib/guest/node_targets.h"
 #include "nlohmann/json.hpp"
 
 namespace serai::cri {
@@ -71,7 +72,7 @@ grpc::Status RuntimeService::Status(grpc::ServerContext*,
       out->mutable_features()->set_recursive_read_only_mounts(false);
     }
     if (request->verbose()) {
-      const NodeTargets node = ProbeNode();
+      const guest::NodeTargets node = guest::ProbeNode();
       const nlohmann::json info = {
           {"hvt", node.hvt ? "available" : node.hvt_reason},
           {"spt", node.spt ? "available" : node.spt_reason},

@@ -51,6 +51,7 @@ absl::StatusOr<std::string> PathInRoot(int root_fd, int fd) {
   ASSIGN_OR_RETURN(const std::string full, PathOf(fd));
   absl::string_view rest = full;
   if (full == root) return std::string("/");
+  if (root == "/") return full;  // the root of a mount that is detached
   if (!absl::ConsumePrefix(&rest, root) || rest.empty() || rest[0] != '/') {
     return absl::FailedPreconditionError(
         absl::StrCat(full, " is not in ", root, " any more"));
@@ -60,16 +61,21 @@ absl::StatusOr<std::string> PathInRoot(int root_fd, int fd) {
 
 absl::StatusOr<RootFile> OpenRegularInRoot(int root_fd,
                                            const std::string& path) {
-  RootFile file;
-  ASSIGN_OR_RETURN(file.fd,
-                   OpenInRoot(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY));
+  // Looked at before it is opened: to open a device can do something.
+  ASSIGN_OR_RETURN(const UniqueFd place, OpenInRoot(root_fd, path, O_PATH));
   struct stat st = {};
-  if (::fstat(file.fd.get(), &st) != 0) {
+  if (::fstat(place.get(), &st) != 0) {
     return ErrnoStatus(errno, absl::StrCat("stat ", path));
   }
   if (!S_ISREG(st.st_mode)) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, " is not a regular file"));
+  }
+  RootFile file;
+  file.fd.reset(::open(absl::StrCat("/proc/self/fd/", place.get()).c_str(),
+                       O_RDONLY | O_CLOEXEC));
+  if (!file.fd.valid()) {
+    return ErrnoStatus(errno, absl::StrCat("open ", path, " in the image"));
   }
   ASSIGN_OR_RETURN(file.path, PathInRoot(root_fd, file.fd.get()));
   return file;

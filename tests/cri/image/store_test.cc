@@ -9,8 +9,8 @@
 
 #include <thread>
 
-#include "cri/image/find_unikernel.h"
 #include "lib/base/file.h"
+#include "lib/guest/find_unikernel.h"
 #include "lib/oci/archive.h"
 #include "lib/oci/pack.h"
 #include "tests/cri/image/image_builder.h"
@@ -107,8 +107,12 @@ TEST_F(StoreTest, FromPackToAFoundUnikernel) {
   EXPECT_THAT(image.repo_tags, ElementsAre("docker.io/library/web:1"));
   EXPECT_THAT(image.config.cmd, ElementsAre("--x"));
   EXPECT_GT(image.size, 4096);
-  ASSERT_OK_AND_ASSIGN(const FoundUnikernel found,
-                       FindUnikernel(image, {}, NodeTargets{}));
+  ASSERT_OK_AND_ASSIGN(const UniqueFd root,
+                       OpenFile(image.rootfs, O_RDONLY | O_DIRECTORY));
+  guest::ImageWords words;
+  words.labels = image.config.labels;
+  ASSERT_OK_AND_ASSIGN(const guest::FoundUnikernel found,
+                       guest::FindUnikernel(root.get(), words, {}));
   EXPECT_EQ(found.path, "/app.hvt");
   EXPECT_EQ(*ReadFile(image.rootfs + found.path, 1 << 20), file.Bytes());
 }

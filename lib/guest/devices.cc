@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/bundle/devices.h"
+#include "lib/guest/devices.h"
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 
-namespace serai::cri {
+namespace serai::guest {
 namespace {
 
 using oci::GuestDevice;
@@ -35,32 +35,24 @@ std::string LastPart(const std::string& path) {
   return path.substr(path.find_last_of('/') + 1);
 }
 
-// A volume of the container by the device's name: from volumeDevices, else
-// from volumeMounts.
-std::optional<GuestDevice> FindVolume(
-    const runtime::v1::ContainerConfig& container, const std::string& name) {
+std::optional<GuestDevice> FindVolume(const std::vector<Volume>& volumes,
+                                      const std::string& name) {
+  const auto volume = std::find_if(
+      volumes.begin(), volumes.end(),
+      [&](const Volume& entry) { return LastPart(entry.place) == name; });
+  if (volume == volumes.end()) return std::nullopt;
   GuestDevice found;
   found.name = name;
   found.type = GuestDevice::Type::kBlock;
-  for (const auto& device : container.devices()) {
-    if (LastPart(device.container_path()) != name) continue;
-    found.path = device.host_path();
-    found.read_only = !absl::StrContains(device.permissions(), 'w');
-    return found;
-  }
-  for (const auto& mount : container.mounts()) {
-    if (LastPart(mount.container_path()) != name) continue;
-    found.path = mount.host_path();
-    found.read_only = mount.readonly();
-    return found;
-  }
-  return std::nullopt;
+  found.path = volume->path;
+  found.read_only = volume->read_only;
+  return found;
 }
 
-absl::StatusOr<GuestDevice> MatchBlock(
-    const solo5::Unikernel& unikernel,
-    const runtime::v1::ContainerConfig& container, const std::string& name) {
-  const std::optional<GuestDevice> volume = FindVolume(container, name);
+absl::StatusOr<GuestDevice> MatchBlock(const solo5::Unikernel& unikernel,
+                                       const std::vector<Volume>& volumes,
+                                       const std::string& name) {
+  const std::optional<GuestDevice> volume = FindVolume(volumes, name);
   if (!volume) {
     return NothingToAttach(
         unikernel, name,
@@ -93,9 +85,15 @@ absl::StatusOr<GuestDevice> MatchBlock(
 
 }  // namespace
 
+bool WantsNetwork(const solo5::Unikernel& unikernel) {
+  const auto devices = unikernel.Devices();
+  return std::any_of(devices.begin(), devices.end(), [](const auto& entry) {
+    return entry.type == solo5::DeviceType::kNet;
+  });
+}
+
 absl::StatusOr<std::vector<GuestDevice>> MatchDevices(
-    const solo5::Unikernel& unikernel, const state::v1::PodRecord& pod,
-    const runtime::v1::ContainerConfig& container) {
+    const solo5::Unikernel& unikernel, const Attachments& attachments) {
   std::vector<GuestDevice> devices;
   std::string interface_user;
   for (const solo5::ManifestEntry& entry : unikernel.Devices()) {
@@ -112,13 +110,13 @@ absl::StatusOr<std::vector<GuestDevice>> MatchDevices(
       GuestDevice device;
       device.name = name;
       device.type = GuestDevice::Type::kNet;
-      device.tap = pod.tap();
-      device.mac = pod.network().mac();
-      device.mtu = pod.network().mtu();
+      device.tap = attachments.interface.tap;
+      device.mac = attachments.interface.mac;
+      device.mtu = attachments.interface.mtu;
       devices.push_back(std::move(device));
     } else if (entry.type == solo5::DeviceType::kBlock) {
       ASSIGN_OR_RETURN(GuestDevice device,
-                       MatchBlock(unikernel, container, name));
+                       MatchBlock(unikernel, attachments.volumes, name));
       devices.push_back(std::move(device));
     } else {
       return NothingToAttach(unikernel, name, "its type is not known");
@@ -127,4 +125,4 @@ absl::StatusOr<std::vector<GuestDevice>> MatchDevices(
   return devices;
 }
 
-}  // namespace serai::cri
+}  // namespace serai::guest

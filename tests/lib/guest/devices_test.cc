@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/bundle/devices.h"
+#include "lib/guest/devices.h"
 
 #include <cstring>
 
@@ -7,7 +7,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 
-namespace serai::cri {
+namespace serai::guest {
 namespace {
 
 using oci::GuestDevice;
@@ -28,19 +28,15 @@ solo5::Unikernel WithDevices(
   return unikernel;
 }
 
-state::v1::PodRecord PodWithNetwork() {
-  state::v1::PodRecord pod;
-  pod.set_tap("serai0");
-  pod.mutable_network()->set_mac("02:00:00:00:00:01");
-  pod.mutable_network()->set_mtu(1400);
-  return pod;
+Attachments WithVolumes(const std::vector<Volume>& volumes) {
+  return {{"serai0", "02:00:00:00:00:01", 1400}, volumes};
 }
 
 TEST(DevicesTest, TheNetworkDeviceGetsThePodsInterface) {
   ASSERT_OK_AND_ASSIGN(
       const auto devices,
       MatchDevices(WithDevices({{"service", DeviceType::kNet}}),
-                   PodWithNetwork(), {}));
+                   WithVolumes({})));
   ASSERT_EQ(devices.size(), 1u);
   EXPECT_EQ(devices[0].type, GuestDevice::Type::kNet);
   EXPECT_EQ(devices[0].tap, "serai0");
@@ -51,7 +47,7 @@ TEST(DevicesTest, TheNetworkDeviceGetsThePodsInterface) {
 TEST(DevicesTest, ASecondNetworkDeviceIsNamedInTheError) {
   EXPECT_THAT(MatchDevices(WithDevices({{"service", DeviceType::kNet},
                                         {"management", DeviceType::kNet}}),
-                           PodWithNetwork(), {}),
+                           WithVolumes({})),
               HasStatus(absl::StatusCode::kInvalidArgument,
                         "device \"management\" has nothing to attach"));
 }
@@ -59,43 +55,34 @@ TEST(DevicesTest, ASecondNetworkDeviceIsNamedInTheError) {
 TEST(DevicesTest, ABlockDeviceGetsTheVolumeOfItsName) {
   const TempDir dir;
   ASSERT_OK(WriteFileAtomic(dir / "disk", std::string(4096, 'x')));
-  runtime::v1::ContainerConfig config;
-  auto* device = config.add_devices();
-  device->set_container_path("/dev/storage");
-  device->set_host_path(dir / "disk");
-  device->set_permissions("mrw");
   const auto unikernel = WithDevices({{"storage", DeviceType::kBlock}});
-  ASSERT_OK_AND_ASSIGN(const auto devices,
-                       MatchDevices(unikernel, PodWithNetwork(), config));
+  ASSERT_OK_AND_ASSIGN(
+      const auto devices,
+      MatchDevices(unikernel,
+                   WithVolumes({{"/dev/other", "/none", false},
+                                {"/dev/storage", dir / "disk", false},
+                                {"/storage", "/second", false}})));
   ASSERT_EQ(devices.size(), 1u);
   EXPECT_EQ(devices[0].path, dir / "disk");
   EXPECT_FALSE(devices[0].read_only);
 
-  device->set_permissions("r");
-  ASSERT_OK_AND_ASSIGN(const auto read_only,
-                       MatchDevices(unikernel, PodWithNetwork(), config));
+  ASSERT_OK_AND_ASSIGN(
+      const auto read_only,
+      MatchDevices(unikernel,
+                   WithVolumes({{"/volumes/storage", dir / "disk", true}})));
   EXPECT_TRUE(read_only[0].read_only);
 }
 
-TEST(DevicesTest, AMountedFileIsABlockDeviceToo) {
-  const TempDir dir;
-  ASSERT_OK(WriteFileAtomic(dir / "disk", std::string(4096, 'x')));
-  runtime::v1::ContainerConfig config;
-  auto* mount = config.add_mounts();
-  mount->set_container_path("/volumes/storage");
-  mount->set_host_path(dir / "disk");
-  mount->set_readonly(true);
-  ASSERT_OK_AND_ASSIGN(
-      const auto devices,
-      MatchDevices(WithDevices({{"storage", DeviceType::kBlock}}),
-                   PodWithNetwork(), config));
-  EXPECT_TRUE(devices[0].read_only);
+TEST(DevicesTest, TheNetworkIsWantedByItsDevice) {
+  EXPECT_TRUE(WantsNetwork(WithDevices(
+      {{"storage", DeviceType::kBlock}, {"service", DeviceType::kNet}})));
+  EXPECT_FALSE(WantsNetwork(WithDevices({{"storage", DeviceType::kBlock}})));
 }
 
 TEST(DevicesTest, WhatIsMissingIsSaidWithHowToSupplyIt) {
   const auto unikernel = WithDevices(
       {{"service", DeviceType::kNet}, {"storage", DeviceType::kBlock}});
-  const auto missing = MatchDevices(unikernel, PodWithNetwork(), {});
+  const auto missing = MatchDevices(unikernel, WithVolumes({}));
   EXPECT_THAT(missing, HasStatus(absl::StatusCode::kInvalidArgument,
                                  "ends in \"/storage\""));
   EXPECT_THAT(missing, HasStatus(absl::StatusCode::kInvalidArgument,
@@ -104,23 +91,20 @@ TEST(DevicesTest, WhatIsMissingIsSaidWithHowToSupplyIt) {
 
 TEST(DevicesTest, AVolumeThatIsNoDiskIsRefused) {
   const TempDir dir;
-  runtime::v1::ContainerConfig config;
-  auto* mount = config.add_mounts();
-  mount->set_container_path("/storage");
-  mount->set_host_path(dir.path());
-  const auto unikernel = WithDevices({{"storage", DeviceType::kBlock}});
-  EXPECT_THAT(MatchDevices(unikernel, PodWithNetwork(), config),
+  const auto match = [&](const std::string& path) {
+    return MatchDevices(WithDevices({{"storage", DeviceType::kBlock}}),
+                        WithVolumes({{"/storage", path, false}}));
+  };
+  EXPECT_THAT(match(dir.path()),
               HasStatus(absl::StatusCode::kInvalidArgument,
                         "neither a file nor a block device"));
   ASSERT_OK(WriteFileAtomic(dir / "odd", std::string(1000, 'x')));
-  mount->set_host_path(dir / "odd");
-  EXPECT_THAT(MatchDevices(unikernel, PodWithNetwork(), config),
+  EXPECT_THAT(match(dir / "odd"),
               HasStatus(absl::StatusCode::kInvalidArgument,
                         "1000 bytes, which is no multiple"));
-  mount->set_host_path(dir / "missing");
-  EXPECT_THAT(MatchDevices(unikernel, PodWithNetwork(), config),
+  EXPECT_THAT(match(dir / "missing"),
               HasStatus(absl::StatusCode::kInvalidArgument, "is not there"));
 }
 
 }  // namespace
-}  // namespace serai::cri
+}  // namespace serai::guest

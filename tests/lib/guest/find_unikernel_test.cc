@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/image/find_unikernel.h"
+#include "lib/guest/find_unikernel.h"
 
 #include <elf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "absl/strings/escaping.h"
@@ -10,7 +12,7 @@
 #include "tests/support/temp_dir.h"
 #include "tests/support/unikernel_file.h"
 
-namespace serai::cri {
+namespace serai::guest {
 namespace {
 
 using testing::HasStatus;
@@ -29,11 +31,11 @@ NodeTargets NoKvm() {
 class FindUnikernelTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    image_.rootfs = dir_ / "root";
-    ASSERT_OK(MakeDirs(image_.rootfs));
+    root_ = dir_ / "root";
+    ASSERT_OK(MakeDirs(root_));
   }
   void Write(const std::string& path, const std::string& bytes) {
-    const std::string full = JoinPath(image_.rootfs, path);
+    const std::string full = JoinPath(root_, path);
     ASSERT_OK(MakeDirs(full.substr(0, full.rfind('/'))));
     ASSERT_OK(WriteFileAtomic(full, bytes));
   }
@@ -45,7 +47,9 @@ class FindUnikernelTest : public ::testing::Test {
     Write(path, file.Bytes());
   }
   absl::StatusOr<FoundUnikernel> Find(const NodeTargets& node = {}) {
-    return FindUnikernel(image_, pod_annotations_, node);
+    ASSIGN_OR_RETURN(const UniqueFd root,
+                     OpenFile(root_, O_RDONLY | O_DIRECTORY));
+    return FindUnikernel(root.get(), words_, node);
   }
   std::string FoundPath(const NodeTargets& node = {}) {
     const auto found = Find(node);
@@ -53,31 +57,31 @@ class FindUnikernelTest : public ::testing::Test {
   }
 
   testing::TempDir dir_;
-  Image image_;
-  oci::StringMap pod_annotations_;
+  std::string root_;
+  ImageWords words_;
 };
 
 TEST_F(FindUnikernelTest, TheOrderIsKept) {
   WriteUnikernel("scan/app.hvt");
   EXPECT_EQ(FoundPath(), "/scan/app.hvt");
   WriteUnikernel("entry/app.hvt");
-  image_.config.entrypoint = {"/entry/app.hvt", "--arg"};
+  words_.entrypoint = {"/entry/app.hvt", "--arg"};
   EXPECT_EQ(FoundPath(), "/entry/app.hvt");
   WriteUnikernel("urunc/app.hvt");
   Write("urunc.json", R"({"com.urunc.unikernel.binary":")" +
                           absl::Base64Escape("/urunc/app.hvt") + R"("})");
   EXPECT_EQ(FoundPath(), "/urunc/app.hvt");
   WriteUnikernel("annotation/app.hvt");
-  image_.annotations["com.urunc.unikernel.binary"] = "annotation/app.hvt";
+  words_.annotations["com.urunc.unikernel.binary"] = "annotation/app.hvt";
   EXPECT_EQ(FoundPath(), "/annotation/app.hvt");
   WriteUnikernel("label/app.hvt");
-  image_.config.labels["dev.serai.unikernel"] = "/label/app.hvt";
+  words_.labels["dev.serai.unikernel"] = "/label/app.hvt";
   EXPECT_EQ(FoundPath(), "/label/app.hvt");
   WriteUnikernel("ours/app.hvt");
-  image_.annotations["dev.serai.unikernel"] = "/ours/app.hvt";
+  words_.annotations["dev.serai.unikernel"] = "/ours/app.hvt";
   EXPECT_EQ(FoundPath(), "/ours/app.hvt");
   WriteUnikernel("pod/app.hvt");
-  pod_annotations_["serai.dev/unikernel"] = "/pod/app.hvt";
+  words_.pod_annotations["serai.dev/unikernel"] = "/pod/app.hvt";
   ASSERT_OK_AND_ASSIGN(const FoundUnikernel found, Find());
   EXPECT_EQ(found.path, "/pod/app.hvt");
   EXPECT_EQ(found.source, "the pod's annotation serai.dev/unikernel");
@@ -88,16 +92,56 @@ TEST_F(FindUnikernelTest, TheOrderIsKept) {
 TEST_F(FindUnikernelTest, TakesHvtWhereKvmWorksElseSpt) {
   WriteUnikernel("app.hvt");
   WriteUnikernel("app.spt", solo5::Target::kSpt);
-  image_.config.entrypoint = {"/app.hvt"};
-  image_.config.labels = {{"dev.serai.unikernel", "/app.hvt"},
-                          {"dev.serai.unikernel.hvt", "/app.hvt"},
-                          {"dev.serai.unikernel.spt", "/app.spt"}};
+  words_.entrypoint = {"/app.hvt"};
+  words_.labels = {{"dev.serai.unikernel", "/app.hvt"},
+                   {"dev.serai.unikernel.hvt", "/app.hvt"},
+                   {"dev.serai.unikernel.spt", "/app.spt"}};
   EXPECT_EQ(FoundPath(), "/app.hvt");
   EXPECT_EQ(FoundPath(NoKvm()), "/app.spt");
   // The same without any word of it.
-  image_.config = {};
+  words_ = {};
   EXPECT_EQ(FoundPath(), "/app.hvt");
   EXPECT_EQ(FoundPath(NoKvm()), "/app.spt");
+}
+
+TEST_F(FindUnikernelTest, AnEntrypointHasItsTwinForTheOtherTarget) {
+  WriteUnikernel("srv/app.hvt");
+  WriteUnikernel("srv/app.spt", solo5::Target::kSpt);
+  WriteUnikernel("srv/other.spt", solo5::Target::kSpt);
+  words_.entrypoint = {"/srv/app.hvt"};
+  EXPECT_EQ(FoundPath(), "/srv/app.hvt");
+  EXPECT_EQ(FoundPath(NoKvm()), "/srv/app.spt");
+  ASSERT_OK(RemovePath(JoinPath(root_, "srv/app.spt")));
+  EXPECT_THAT(Find(NoKvm()), HasStatus(kPrecondition, "/srv/app.hvt"));
+}
+
+TEST_F(FindUnikernelTest, WhoSaidItIsInTheMessage) {
+  WriteUnikernel("app.hvt");
+  words_.speaker = "the container";
+  words_.annotations["dev.serai.unikernel"] = "/no";
+  EXPECT_THAT(Find(),
+              HasStatus(kInvalid, "the container's label dev.serai.unikernel"));
+}
+
+TEST_F(FindUnikernelTest, NothingButFilesIsOpenedOnTheWay) {
+  ASSERT_EQ(::mkfifo(JoinPath(root_, "fifo").c_str(), 0600), 0);
+  // A device that nobody serves: to open it fails.
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::mknod(JoinPath(root_, "node").c_str(), S_IFCHR | 0600,
+                      (508 << 8) | 77),
+              0);
+  }
+  WriteUnikernel("sub/app.hvt");
+  EXPECT_EQ(FoundPath(), "/sub/app.hvt");
+  words_.entrypoint = {"/node"};
+  EXPECT_EQ(FoundPath(), "/sub/app.hvt");
+}
+
+TEST_F(FindUnikernelTest, AnEndlessTreeIsNotWalked) {
+  std::string path = root_;
+  for (int i = 0; i < 102; ++i) path += "/d";
+  ASSERT_OK(MakeDirs(path));
+  EXPECT_THAT(Find(), HasStatus(kInvalid, "nested too deep"));
 }
 
 TEST_F(FindUnikernelTest, AnHvtImageWithoutKvmSaysWhatWouldRun) {
@@ -116,7 +160,7 @@ TEST_F(FindUnikernelTest, AnHvtImageWithoutKvmSaysWhatWouldRun) {
 TEST_F(FindUnikernelTest, AnImageWithoutAUnikernelSaysWhatWasLookedFor) {
   Write("bin/sh", "#!");
   Write("bin/ls", "#!");
-  image_.config.entrypoint = {"/bin/sh"};
+  words_.entrypoint = {"/bin/sh"};
   const auto found = Find();
   for (const char* part :
        {"serai.dev/unikernel", "dev.serai.unikernel", "urunc.json",
@@ -134,7 +178,7 @@ TEST_F(FindUnikernelTest, AnOrdinaryElfIsNoUnikernel) {
 
 TEST_F(FindUnikernelTest, WhatIsNamedMustBeThere) {
   WriteUnikernel("app.hvt");
-  pod_annotations_["serai.dev/unikernel"] = "/other.hvt";
+  words_.pod_annotations["serai.dev/unikernel"] = "/other.hvt";
   EXPECT_THAT(Find(),
               HasStatus(kInvalid,
                         "the pod's annotation serai.dev/unikernel names "
@@ -144,12 +188,12 @@ TEST_F(FindUnikernelTest, WhatIsNamedMustBeThere) {
 TEST_F(FindUnikernelTest, ForeignTargetsAndMachinesAreNamed) {
   WriteUnikernel("app.xen", solo5::Target::kXen);
   EXPECT_THAT(Find(), HasStatus(kInvalid, "/app.xen: "));
-  image_.config.entrypoint = {"/app.xen"};
+  words_.entrypoint = {"/app.xen"};
   EXPECT_THAT(Find(), HasStatus(kInvalid, "the image's entrypoint /app.xen: "));
   UnikernelFile arm;
   arm.machine = EM_AARCH64;
   Write("app.arm", arm.Bytes());
-  image_.config.entrypoint = {"/app.arm"};
+  words_.entrypoint = {"/app.arm"};
   EXPECT_FALSE(Find().ok());
 }
 
@@ -158,7 +202,7 @@ TEST_F(FindUnikernelTest, ADamagedUnikernelIsRefusedWithTheReason) {
   file.devices.resize(3, {"same", solo5::DeviceType::kNet});
   Write("app.hvt", file.Bytes());
   EXPECT_THAT(Find(), HasStatus(kInvalid, "/app.hvt: "));
-  image_.config.entrypoint = {"/app.hvt"};
+  words_.entrypoint = {"/app.hvt"};
   EXPECT_THAT(Find(), HasStatus(kInvalid, "entrypoint /app.hvt: "));
 }
 
@@ -173,25 +217,23 @@ TEST_F(FindUnikernelTest, SeveralOfOneTargetMustBeChosenFrom) {
 TEST_F(FindUnikernelTest, ARelativeEntrypointStartsAtTheWorkingDirectory) {
   WriteUnikernel("srv/app.hvt");
   WriteUnikernel("other.hvt");
-  image_.config.working_dir = "/srv";
-  image_.config.entrypoint = {"./app.hvt"};
+  words_.working_dir = "/srv";
+  words_.entrypoint = {"./app.hvt"};
   EXPECT_EQ(FoundPath(), "/srv/app.hvt");
-  image_.config.entrypoint = {};
-  image_.config.cmd = {"/other.hvt"};
+  words_.entrypoint = {"/other.hvt"};
   EXPECT_EQ(FoundPath(), "/other.hvt");
 }
 
 TEST_F(FindUnikernelTest, LinksAreResolvedInsideTheImage) {
   WriteUnikernel("real/app.hvt");
   ASSERT_OK(WriteFileAtomic(dir_ / "app.hvt", UnikernelFile().Bytes()));
-  ASSERT_EQ(::symlink("/real", JoinPath(image_.rootfs, "link").c_str()), 0);
-  ASSERT_EQ(::symlink((dir_ / "app.hvt").c_str(),
-                      JoinPath(image_.rootfs, "out").c_str()),
-            0);
-  pod_annotations_["serai.dev/unikernel"] = "/link/app.hvt";
+  ASSERT_EQ(::symlink("/real", JoinPath(root_, "link").c_str()), 0);
+  ASSERT_EQ(
+      ::symlink((dir_ / "app.hvt").c_str(), JoinPath(root_, "out").c_str()), 0);
+  words_.pod_annotations["serai.dev/unikernel"] = "/link/app.hvt";
   EXPECT_EQ(FoundPath(), "/real/app.hvt");
   for (const char* path : {"/out", "../app.hvt"}) {
-    pod_annotations_["serai.dev/unikernel"] = path;
+    words_.pod_annotations["serai.dev/unikernel"] = path;
     EXPECT_THAT(Find(), HasStatus(kInvalid, path));
   }
 }
@@ -202,7 +244,7 @@ TEST_F(FindUnikernelTest, UruncValuesAreReadInEveryForm) {
        {std::string("/unikernel/app"), std::string("unikernel/app"),
         absl::Base64Escape("/unikernel/app"),
         "b64:" + absl::Base64Escape("/unikernel/app")}) {
-    image_.annotations["com.urunc.unikernel.binary"] = value;
+    words_.annotations["com.urunc.unikernel.binary"] = value;
     EXPECT_EQ(FoundPath(), "/unikernel/app") << value;
   }
 }
@@ -219,4 +261,4 @@ TEST_F(FindUnikernelTest, ABadUruncFileIsRefused) {
 }
 
 }  // namespace
-}  // namespace serai::cri
+}  // namespace serai::guest

@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/bundle/network_args.h"
+#include "lib/guest/network_args.h"
 
 #include "tests/support/status_matchers.h"
 
-namespace serai::cri {
+namespace serai::guest {
 namespace {
 
 using ::serai::testing::HasStatus;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-state::v1::PodNetwork DualStack() {
-  state::v1::PodNetwork network;
-  auto* v4 = network.add_addresses();
-  v4->set_address("10.0.0.7");
-  v4->set_prefix_length(24);
-  v4->set_gateway("10.0.0.1");
-  auto* v6 = network.add_addresses();
-  v6->set_address("fd00::7");
-  v6->set_prefix_length(64);
-  return network;
+std::vector<NetworkAddress> DualStack() {
+  return {{"10.0.0.7", 24, "10.0.0.1"}, {"fd00::7", 64, ""}};
 }
 
 TEST(NetworkArgsTest, EachFamilyIsToldWithItsGatewayWhereThereIsOne) {
@@ -29,9 +21,7 @@ TEST(NetworkArgsTest, EachFamilyIsToldWithItsGatewayWhereThereIsOne) {
 }
 
 TEST(NetworkArgsTest, AnotherDevicesKeysCarryItsName) {
-  state::v1::PodNetwork network = DualStack();
-  network.mutable_addresses()->RemoveLast();
-  EXPECT_THAT(NetworkArgs(network, "management", {}),
+  EXPECT_THAT(NetworkArgs({DualStack()[0]}, "management", {}),
               ElementsAre("--management-ipv4=10.0.0.7/24",
                           "--management-ipv4-gateway=10.0.0.1"));
 }
@@ -49,25 +39,34 @@ TEST(NetworkArgsTest, WhatTheUserSaysIsLeftToTheUser) {
 }
 
 TEST(NetworkArgsTest, TheFirstAddressOfAFamilyIsThePods) {
-  state::v1::PodNetwork network = DualStack();
-  auto* second = network.add_addresses();
-  second->set_address("10.0.0.8");
-  second->set_prefix_length(24);
-  EXPECT_EQ(NetworkArgs(network, "service", {}).size(), 3u);
+  std::vector<NetworkAddress> addresses = DualStack();
+  addresses.push_back({"10.0.0.8", 24, ""});
+  EXPECT_EQ(NetworkArgs(addresses, "service", {}).size(), 3u);
+}
+
+TEST(NetworkArgsTest, TheyStandBeforeTheUsersForNetworkDevicesOnly) {
+  oci::GuestDevice net;
+  net.name = "service";
+  oci::GuestDevice block;
+  block.name = "storage";
+  block.type = oci::GuestDevice::Type::kBlock;
+  EXPECT_THAT(WithNetworkArgs({DualStack()[0]}, {block, net}, {"--x", "a b"}),
+              ElementsAre("--ipv4=10.0.0.7/24", "--ipv4-gateway=10.0.0.1",
+                          "--x", "a b"));
+  EXPECT_THAT(WithNetworkArgs(DualStack(), {block}, {"--x"}),
+              ElementsAre("--x"));
 }
 
 TEST(NetworkArgsTest, TheAnnotationTurnsThemOff) {
-  runtime::v1::PodSandboxConfig config;
-  ASSERT_OK_AND_ASSIGN(const bool by_default, WantsNetworkArgs(config));
+  ASSERT_OK_AND_ASSIGN(const bool by_default, WantsNetworkArgs({}));
   EXPECT_TRUE(by_default);
-  (*config.mutable_annotations())[kPodAnnotationNetworkArgs] = "none";
-  ASSERT_OK_AND_ASSIGN(const bool none, WantsNetworkArgs(config));
+  ASSERT_OK_AND_ASSIGN(const bool none,
+                       WantsNetworkArgs({{kPodAnnotationNetworkArgs, "none"}}));
   EXPECT_FALSE(none);
-  (*config.mutable_annotations())[kPodAnnotationNetworkArgs] = "dhcp";
-  EXPECT_THAT(WantsNetworkArgs(config),
+  EXPECT_THAT(WantsNetworkArgs({{kPodAnnotationNetworkArgs, "dhcp"}}),
               HasStatus(absl::StatusCode::kInvalidArgument,
                         "serai.dev/network-args is \"dhcp\""));
 }
 
 }  // namespace
-}  // namespace serai::cri
+}  // namespace serai::guest

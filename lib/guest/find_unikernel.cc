@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/image/find_unikernel.h"
+#include "lib/guest/find_unikernel.h"
 
-#include <fcntl.h>
-
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
 
@@ -11,15 +8,16 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
-#include "cri/image/scan.h"
 #include "lib/base/file.h"
-#include "lib/oci/pack.h"
+#include "lib/guest/scan.h"
+#include "lib/oci/json_reader.h"
 #include "lib/oci/rootfs.h"
+#include "lib/oci/runtime_spec.h"
 
-namespace serai::cri {
+namespace serai::guest {
 namespace {
 
-using Json = nlohmann::json;
+using oci::Json;
 
 constexpr char kUruncBinary[] = "com.urunc.unikernel.binary";
 constexpr char kUruncFile[] = "/urunc.json";
@@ -34,18 +32,18 @@ absl::Status BadImage(absl::string_view message) {
   return absl::InvalidArgumentError(message);
 }
 
-std::optional<std::string> Lookup(const oci::StringMap& map,
+std::optional<std::string> Lookup(const StringMap& map,
                                   const std::string& key) {
   const auto it = map.find(key);
   if (it == map.end() || it->second.empty()) return std::nullopt;
   return it->second;
 }
 
-// An annotation of the image's manifest, else a label of its config.
-std::optional<std::string> ImageWord(const Image& image,
-                                     const std::string& key) {
-  std::optional<std::string> value = Lookup(image.annotations, key);
-  return value ? value : Lookup(image.config.labels, key);
+// An annotation, else a label.
+std::optional<std::string> WordOf(const ImageWords& words,
+                                  const std::string& key) {
+  std::optional<std::string> value = Lookup(words.annotations, key);
+  return value ? value : Lookup(words.labels, key);
 }
 
 std::string WhyNot(const NodeTargets& node, solo5::Target target) {
@@ -72,7 +70,7 @@ absl::StatusOr<FoundUnikernel> Select(std::vector<FoundUnikernel> candidates,
         return BadImage(absl::StrCat(
             "several unikernels for ", solo5::TargetName(target), ": ",
             chosen->path, " and ", candidate.path, "; the image's label ",
-            oci::kAnnotationUnikernel, " or the pod's annotation ",
+            oci::kUnikernelAnnotation, " or the pod's annotation ",
             kPodAnnotationUnikernel, " must name one"));
       }
       chosen = &candidate;
@@ -98,11 +96,11 @@ absl::StatusOr<FoundUnikernel> Select(std::vector<FoundUnikernel> candidates,
 
 class Search {
  public:
-  Search(int root_fd, const Image& image, const NodeTargets& node)
-      : root_fd_(root_fd), image_(image), node_(node) {}
+  Search(int root_fd, const ImageWords& words, const NodeTargets& node)
+      : root_fd_(root_fd), words_(words), node_(node) {}
 
-  absl::StatusOr<Found> ByPod(const oci::StringMap& annotations) {
-    const auto path = Lookup(annotations, kPodAnnotationUnikernel);
+  absl::StatusOr<Found> ByPod() {
+    const auto path = Lookup(words_.pod_annotations, kPodAnnotationUnikernel);
     if (!path) return Found();
     return Named({*path}, absl::StrCat("the pod's annotation ",
                                        kPodAnnotationUnikernel));
@@ -111,21 +109,22 @@ class Search {
   absl::StatusOr<Found> ByOwnLabels() {
     std::vector<std::string> paths;
     for (const char* target : kTargets) {
-      const auto path = ImageWord(
-          image_, absl::StrCat(oci::kAnnotationUnikernel, ".", target));
+      const auto path =
+          WordOf(words_, absl::StrCat(oci::kUnikernelAnnotation, ".", target));
       if (path) paths.push_back(*path);
     }
-    const auto single = ImageWord(image_, oci::kAnnotationUnikernel);
+    const auto single = WordOf(words_, oci::kUnikernelAnnotation);
     if (single && paths.empty()) paths.push_back(*single);
     if (paths.empty()) return Found();
-    return Named(paths,
-                 absl::StrCat("the image's label ", oci::kAnnotationUnikernel));
+    return Named(paths, absl::StrCat(words_.speaker, "'s label ",
+                                     oci::kUnikernelAnnotation));
   }
 
   absl::StatusOr<Found> ByUrunc() {
-    if (const auto word = ImageWord(image_, kUruncBinary)) {
-      return Named({UruncPath(*word)},
-                   absl::StrCat("the image's annotation ", kUruncBinary));
+    if (const auto word = WordOf(words_, kUruncBinary)) {
+      return Named(
+          {UruncPath(*word)},
+          absl::StrCat(words_.speaker, "'s annotation ", kUruncBinary));
     }
     ASSIGN_OR_RETURN(const auto word, UruncFileWord());
     if (!word) return Found();
@@ -135,26 +134,34 @@ class Search {
   // An entrypoint that is no unikernel is an ordinary program beside one,
   // perhaps: the search goes on.
   absl::StatusOr<Found> ByEntrypoint() {
-    const oci::ImageConfig& config = image_.config;
-    const std::vector<std::string>& command =
-        config.entrypoint.empty() ? config.cmd : config.entrypoint;
-    if (command.empty() || command[0].empty()) return Found();
-    std::string path = command[0];
-    if (path[0] != '/') path = JoinPath(config.working_dir, path);
+    if (words_.entrypoint.empty() || words_.entrypoint[0].empty()) {
+      return Found();
+    }
+    const std::string& program = words_.entrypoint[0];
+    const std::string source = absl::StrCat(words_.speaker, "'s entrypoint");
     FoundUnikernel found;
-    ASSIGN_OR_RETURN(const Verdict verdict, Read(path, &found),
-                     "the image's entrypoint ", command[0]);
+    ASSIGN_OR_RETURN(
+        const Verdict verdict,
+        Read(
+            program[0] == '/' ? program : JoinPath(words_.working_dir, program),
+            &found),
+        source, " ", program);
     if (verdict.problem == solo5::Problem::kNotSolo5) {
-      entrypoint_note_ = absl::StrCat("its entrypoint ", command[0],
-                                      " is none (", verdict.message, ")");
+      entrypoint_note_ = absl::StrCat("its entrypoint ", program, " is none (",
+                                      verdict.message, ")");
       return Found();
     }
     if (verdict.problem != solo5::Problem::kNone) {
-      return BadImage(absl::StrCat("the image's entrypoint ", command[0], ": ",
-                                   verdict.message));
+      return BadImage(
+          absl::StrCat(source, " ", program, ": ", verdict.message));
     }
-    found.source = "the image's entrypoint";
-    return Select1(std::move(found));
+    found.source = source;
+    std::vector<FoundUnikernel> candidates;
+    candidates.push_back(std::move(found));
+    RETURN_IF_ERROR(AddTwin(candidates));
+    ASSIGN_OR_RETURN(FoundUnikernel chosen,
+                     Select(std::move(candidates), node_));
+    return Found(std::move(chosen));
   }
 
   absl::StatusOr<FoundUnikernel> ByScan() {
@@ -172,7 +179,7 @@ class Search {
     return BadImage(absl::StrCat(
         "no unikernel in the image: the pod has no annotation ",
         kPodAnnotationUnikernel, ", the image no annotation or label ",
-        oci::kAnnotationUnikernel, " or ", kUruncBinary, " and no ", kUruncFile,
+        oci::kUnikernelAnnotation, " or ", kUruncBinary, " and no ", kUruncFile,
         ", ", entrypoint_note_, ", and none of its ", scan.file_count,
         " files is a Solo5 unikernel"));
   }
@@ -183,11 +190,23 @@ class Search {
     std::string message;
   };
 
-  absl::StatusOr<Found> Select1(FoundUnikernel found) {
-    std::vector<FoundUnikernel> one;
-    one.push_back(std::move(found));
-    ASSIGN_OR_RETURN(FoundUnikernel chosen, Select(std::move(one), node_));
-    return Found(std::move(chosen));
+  // To a file /x.hvt its /x.spt, or the other way round, when the node does not
+  // run what there is: an image may hold both.
+  absl::Status AddTwin(std::vector<FoundUnikernel>& candidates) {
+    const FoundUnikernel& one = candidates.front();
+    const bool is_hvt = one.unikernel.target == solo5::Target::kHvt;
+    absl::string_view stem = one.path;
+    if (Runs(node_, one.unikernel.target) ||
+        !absl::ConsumeSuffix(&stem, is_hvt ? ".hvt" : ".spt")) {
+      return absl::OkStatus();
+    }
+    FoundUnikernel twin;
+    ASSIGN_OR_RETURN(const Verdict verdict,
+                     Read(absl::StrCat(stem, is_hvt ? ".spt" : ".hvt"), &twin));
+    if (verdict.problem != solo5::Problem::kNone) return absl::OkStatus();
+    twin.source = one.source;
+    candidates.push_back(std::move(twin));
+    return absl::OkStatus();
   }
 
   // What `path` is. A path with nothing to read at its end is kNotSolo5.
@@ -246,10 +265,7 @@ class Search {
     ASSIGN_OR_RETURN(const std::string text,
                      ReadAll(file->fd.get(), kMaxUruncFile), "the image's ",
                      kUruncFile);
-    const auto flat = [](int depth, Json::parse_event_t, Json&) {
-      return depth <= oci::kMaxDocumentDepth;
-    };
-    const Json json = Json::parse(text, flat, /*allow_exceptions=*/false);
+    const Json json = oci::ParseJson(text).value_or(Json());
     const auto it = json.find(kUruncBinary);
     if (it == json.end() || !it->is_string() || *it == "") {
       return BadImage(absl::StrCat("the image's ", kUruncFile, " does not say ",
@@ -259,20 +275,18 @@ class Search {
   }
 
   const int root_fd_;
-  const Image& image_;
+  const ImageWords& words_;
   const NodeTargets& node_;
   std::string entrypoint_note_ = "it has no entrypoint";
 };
 
 }  // namespace
 
-absl::StatusOr<FoundUnikernel> FindUnikernel(const Image& image,
-                                             const oci::StringMap& annotations,
+absl::StatusOr<FoundUnikernel> FindUnikernel(int root_fd,
+                                             const ImageWords& words,
                                              const NodeTargets& node) {
-  ASSIGN_OR_RETURN(const UniqueFd root,
-                   OpenFile(image.rootfs, O_RDONLY | O_DIRECTORY));
-  Search search(root.get(), image, node);
-  ASSIGN_OR_RETURN(Found found, search.ByPod(annotations));
+  Search search(root_fd, words, node);
+  ASSIGN_OR_RETURN(Found found, search.ByPod());
   if (found) return *std::move(found);
   ASSIGN_OR_RETURN(found, search.ByOwnLabels());
   if (found) return *std::move(found);
@@ -283,4 +297,4 @@ absl::StatusOr<FoundUnikernel> FindUnikernel(const Image& image,
   return search.ByScan();
 }
 
-}  // namespace serai::cri
+}  // namespace serai::guest

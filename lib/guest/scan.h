@@ -10,7 +10,7 @@
 #include "lib/base/status.h"
 #include "lib/solo5/unikernel.h"
 
-namespace serai::cri {
+namespace serai::guest {
 
 struct ScannedFile {
   std::string path;  // absolute from the root
@@ -25,7 +25,8 @@ struct ScanResult {
 };
 
 // Follows no symbolic link. Stops looking after 16 unikernels: an image with so
-// many must name one.
+// many must name one. INVALID_ARGUMENT for a tree of more than 100,000 entries
+// or 100 levels before that.
 absl::StatusOr<ScanResult> ScanForUnikernels(int root_fd);
 
-}  // namespace serai::cri
+}  // namespace serai::guest

@@ -5,26 +5,32 @@
 // this order: the pod's annotation `serai.dev/unikernel`; the image's
 // annotations and labels `dev.serai.unikernel[.<target>]`; urunc's annotations
 // or its urunc.json; the entrypoint; the only Solo5 file in the root file
-// system.
+// system. An entrypoint /app.hvt has /app.spt beside it where the node runs
+// that one only.
 
 #include <map>
 #include <string>
+#include <vector>
 
-#include "cri/image/image.h"
 #include "lib/base/status.h"
+#include "lib/guest/node_targets.h"
 #include "lib/solo5/unikernel.h"
 
-namespace serai::cri {
+namespace serai::guest {
 
 inline constexpr char kPodAnnotationUnikernel[] = "serai.dev/unikernel";
 
-// What the node can run. A reason is a sentence fragment such as
-// "open /dev/kvm: No such file or directory".
-struct NodeTargets {
-  bool hvt = true;
-  std::string hvt_reason;  // why not
-  bool spt = true;
-  std::string spt_reason;
+using StringMap = std::map<std::string, std::string>;
+
+// What is said of an image. Its labels and manifest are not known everywhere.
+struct ImageWords {
+  StringMap pod_annotations;
+  StringMap annotations;  // these go before the labels
+  StringMap labels;
+  std::vector<std::string> entrypoint;
+  std::string working_dir;  // where a relative entrypoint starts
+  // Who says it, for messages: "the image", "the container".
+  std::string speaker = "the image";
 };
 
 struct FoundUnikernel {
@@ -37,8 +43,10 @@ struct FoundUnikernel {
 // INVALID_ARGUMENT: no unikernel in the image (says what was looked for), one
 // named that is not there or damaged or made for another target or machine,
 // several to choose from. FAILED_PRECONDITION: this node lacks what it needs.
-absl::StatusOr<FoundUnikernel> FindUnikernel(const Image& image,
-                                             const oci::StringMap& annotations,
+// The image's root file system is the directory `root_fd`; everything in it is
+// hostile: paths are resolved inside of it, the search of it is bounded.
+absl::StatusOr<FoundUnikernel> FindUnikernel(int root_fd,
+                                             const ImageWords& words,
                                              const NodeTargets& node);
 
-}  // namespace serai::cri
+}  // namespace serai::guest
