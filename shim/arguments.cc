@@ -11,11 +11,6 @@
 namespace serai::shim {
 namespace {
 
-// Nobody's: no program has it by default, as many have 65534, and no range that
-// is handed out for namespaces holds it. All tenders share it; to do anything
-// to another they would need calls that their filter forbids.
-constexpr uid_t kTenderUser = 65533;
-
 // Hands `fd` over: "@3".
 std::string Pass(int fd, TenderCommand& command) {
   const size_t number = kFirstFd + command.fds.size();
@@ -53,11 +48,12 @@ std::string JailOption() {
 
 absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
                                                 const Guest& guest,
-                                                int status_fd) {
+                                                int status_fd, int snapshots) {
   TenderCommand command;
   command.args.emplace_back("serai-tender");
   command.args.push_back(JailOption());
-  if (guest.memory_mib != 0) {
+  const bool restored = guest.snapshot.machine.valid();
+  if (guest.memory_mib != 0 && !restored) {
     command.args.push_back(absl::StrCat("--mem=", guest.memory_mib));
   }
   command.args.push_back(absl::StrCat("--status=", Pass(status_fd, command)));
@@ -67,6 +63,18 @@ absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
   }
   for (size_t i = 0; i < spec.devices.size(); ++i) {
     AddDevice(spec.devices[i], guest.devices[i].get(), command);
+  }
+  if (snapshots >= 0) {
+    command.args.push_back(
+        absl::StrCat("--snapshot-to=", Pass(snapshots, command)));
+  }
+  if (restored) {
+    // Whose memory has the unikernel and its arguments in it.
+    const std::string machine = Pass(guest.snapshot.machine.get(), command);
+    command.args.push_back(
+        absl::StrCat("--restore-from=", machine, ":",
+                     Pass(guest.snapshot.memory.get(), command)));
+    return command;
   }
   command.args.emplace_back("--");
   command.args.push_back(Pass(guest.kernel.get(), command));

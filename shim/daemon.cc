@@ -15,8 +15,10 @@
 #include "lib/base/event_loop.h"
 #include "lib/base/file.h"
 #include "lib/ttrpc/server.h"
+#include "shim/children.h"
 #include "shim/log.h"
-#include "shim/task_service.h"
+#include "shim/pod.h"
+#include "shim/services.h"
 
 namespace serai::shim {
 namespace {
@@ -59,21 +61,23 @@ absl::Status RunDaemon(DaemonConfig config) {
   }
   ASSIGN_OR_RETURN(const UniqueFd signals, OpenSignalFd({SIGCHLD, SIGTERM}));
   ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
-  const TaskHost host = {*loop, config.tender, OwnOomScoreAdj()};
+  Children children;
+  const TaskHost host = {*loop, children, config.tender, OwnOomScoreAdj()};
   ProtectFromOom();
 
-  TaskService service(host, [&] { loop->Stop(); });
+  Pod pod(host);
+  Services services(pod, [&] { loop->Stop(); });
   ttrpc::Server server(
-      *loop, [&](const ttrpc::Call& call, ttrpc::Server::Reply reply) {
-        service.Handle(call, std::move(reply));
+      *loop, [&](const ttrpc::Call& call, const ttrpc::Server::Reply& reply) {
+        services.Handle(call, reply);
       });
   RETURN_IF_ERROR(loop->Watch(signals.get(), EPOLLIN, [&](uint32_t) {
     switch (NextSignal(signals.get())) {
       case SIGCHLD:
-        service.ReapChildren();
+        children.Reap();
         break;
       case SIGTERM:
-        service.DestroyAll();
+        pod.DestroyAll();
         loop->Stop();
         break;
       default:

@@ -98,13 +98,19 @@ bool StatusPipe::ReadSome() {
   if (n <= 0) return false;
   for (const char c : absl::string_view(chunk.data(), static_cast<size_t>(n))) {
     if (c == '\n') {
-      if (line_.size() <= kMaxLine) last_line_ = line_;
-      line_.clear();
+      TakeLine();
     } else if (line_.size() <= kMaxLine) {
       line_.push_back(c);
     }
   }
   return true;
+}
+
+void StatusPipe::TakeLine() {
+  const std::string line = std::exchange(line_, "");
+  if (line.size() > kMaxLine) return;
+  last_line_ = line;
+  if (on_line_) on_line_(line);
 }
 
 void StatusPipe::Finish() {

@@ -5,7 +5,9 @@
 // taken together with its wait status. The lines come from a process that holds
 // a hostile guest, so the wait status has the last word.
 
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "lib/base/event_loop.h"
@@ -34,7 +36,11 @@ Ending EndingOf(int wait_status, absl::string_view line);
 // The reading end of one tender's status descriptor.
 class StatusPipe {
  public:
-  explicit StatusPipe(EventLoop& loop) : loop_(loop) {}
+  using OnLine = std::function<void(absl::string_view line)>;
+
+  // `on_line` is given each whole line, without its newline; may be null.
+  explicit StatusPipe(EventLoop& loop, OnLine on_line = nullptr)
+      : loop_(loop), on_line_(std::move(on_line)) {}
   ~StatusPipe();
   StatusPipe(const StatusPipe&) = delete;
   StatusPipe& operator=(const StatusPipe&) = delete;
@@ -45,16 +51,18 @@ class StatusPipe {
   // Takes in what is still there and closes: the tender has ended.
   void Finish();
 
-  // The last whole line, without its newline. Longer ones than kMaxLine are
-  // forgotten.
-  static constexpr size_t kMaxLine = 4096;
+  // The last whole line. Longer ones than kMaxLine, which holds the counters of
+  // a guest with as many devices as there can be, are forgotten.
+  static constexpr size_t kMaxLine = 24 * 1024;
   const std::string& last_line() const { return last_line_; }
 
  private:
   bool ReadSome();
+  void TakeLine();
   void Close();
 
   EventLoop& loop_;
+  const OnLine on_line_;
   UniqueFd fd_;
   std::string line_;  // the beginning of one that is not whole yet
   std::string last_line_;

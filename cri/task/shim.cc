@@ -10,7 +10,7 @@
 #include "lib/base/file.h"
 #include "lib/base/subprocess.h"
 #include "lib/ttrpc/typed_call.h"
-#include "proto/task/control.pb.h"
+#include "proto/serai/shim/v1/control.pb.h"
 #include "proto/task/task.pb.h"
 #include "shim/socket.h"
 

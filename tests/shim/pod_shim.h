@@ -16,7 +16,7 @@
 #include "lib/oci/runtime_spec.h"
 #include "lib/ttrpc/client.h"
 #include "lib/ttrpc/typed_call.h"
-#include "proto/task/control.pb.h"
+#include "proto/serai/shim/v1/control.pb.h"
 #include "proto/task/metrics.pb.h"
 #include "proto/task/task.pb.h"
 #include "tests/support/temp_dir.h"

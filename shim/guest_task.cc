@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/guest_task.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "lib/base/file.h"
+#include "lib/base/rollback.h"
+#include "shim/arguments.h"
+#include "shim/device_counters.h"
+#include "shim/guest.h"
+#include "shim/log.h"
+#include "shim/rootfs.h"
+
+namespace serai::shim {
+namespace {
+
+// As a shell has it for a program that could not be executed.
+constexpr uint32_t kCannotExecute = 127;
+
+// A tender answers between two of its guest's instructions.
+constexpr absl::Duration kCountersTimeout = absl::Seconds(2);
+// It writes 4 GiB at most, to whatever disk that is.
+constexpr absl::Duration kSnapshotTimeout = absl::Minutes(2);
+constexpr size_t kMaxNetDev = 64 * 1024;
+
+// Null when no log is wanted.
+absl::StatusOr<std::unique_ptr<CriLog>> OpenLog(
+    const task::CreateTaskRequest& request) {
+  absl::string_view path = request.stdout();
+  if (path.empty()) return nullptr;
+  if (!absl::ConsumePrefix(&path, "cri://") || !absl::StartsWith(path, "/")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("stdout \"", request.stdout(),
+                     "\" is not of the form cri:///path/of/the.log"));
+  }
+  return CriLog::Open(std::string(path));
+}
+
+host::CgroupLimits LimitsOf(const oci::Resources& resources) {
+  host::CgroupLimits limits;
+  limits.memory_bytes = resources.memory_limit;
+  limits.cpu_quota_us = resources.cpu_quota;
+  limits.cpu_period_us = resources.cpu_period;
+  limits.cpu_shares = resources.cpu_shares;
+  limits.cpuset_cpus = resources.cpus;
+  limits.cpuset_mems = resources.mems;
+  limits.pids_max = resources.pids_limit;
+  return limits;
+}
+
+uint64_t NumberIn(const nlohmann::json& object, const char* name) {
+  const auto found = object.find(name);
+  return found != object.end() && found->is_number_unsigned()
+             ? found->get<uint64_t>()
+             : 0;
+}
+
+}  // namespace
+
+GuestTask::GuestTask(const TaskHost& host,
+                     const task::CreateTaskRequest& request,
+                     oci::RuntimeSpec spec)
+    : Task(request),
+      host_(host),
+      spec_(std::move(spec)),
+      requests_(host.loop),
+      status_pipe_(host.loop,
+                   [this](absl::string_view line) { requests_.Line(line); }) {}
+
+GuestTask::~GuestTask() { host_.children.Forget(record_.pid); }
+
+absl::StatusOr<std::unique_ptr<GuestTask>> GuestTask::Create(
+    const TaskHost& host, const task::CreateTaskRequest& request,
+    oci::RuntimeSpec spec) {
+  if (request.terminal()) {
+    return absl::InvalidArgumentError("a unikernel has no terminal");
+  }
+  std::unique_ptr<GuestTask> created(
+      new GuestTask(host, request, std::move(spec)));
+  RETURN_IF_ERROR(created->Prepare());
+  return created;
+}
+
+absl::Status GuestTask::Prepare() {
+  // The child takes these over; ours are closed on return.
+  ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(request(), spec_));
+  ASSIGN_OR_RETURN(Guest guest, OpenGuest(spec_, root.get()));
+  target_ = guest.target;
+  if (!request().checkpoint().empty()) {
+    RETURN_IF_ERROR(CheckTarget("restored"));
+    ASSIGN_OR_RETURN(guest.snapshot, OpenSnapshot(request().checkpoint()));
+  }
+
+  Rollback rollback([](const std::string& what, const absl::Status& error) {
+    LogWarning(absl::StrCat("undoing: ", what, ": ", error.message()));
+  });
+  record_.id = request().id();
+  if (!spec_.cgroups_path.empty()) {
+    RETURN_IF_ERROR(MakeCgroup(), "cgroup ", spec_.cgroups_path);
+    rollback.Add("cgroup", [this] { return RemoveCgroup(); });
+    ASSIGN_OR_RETURN(const std::vector<std::string> lacking,
+                     cgroup_->SetLimits(LimitsOf(spec_.resources)));
+    for (const std::string& what : lacking) LogWarning(what);
+  }
+  ASSIGN_OR_RETURN(log_, OpenLog(request()));
+  if (log_ && log_->made_file()) {
+    rollback.Add("log", [this] { return RemovePath(log_->path()); });
+  }
+  console_ = std::make_unique<Console>(host_.loop, log_.get());
+  RETURN_IF_ERROR(ForkTender(guest));
+  rollback.Add("tender", [this] { return EndChild().status(); });
+  RETURN_IF_ERROR(WriteTaskRecord(request().bundle(), record_));
+  rollback.Commit();
+  return absl::OkStatus();
+}
+
+absl::Status GuestTask::MakeCgroup() {
+  ASSIGN_OR_RETURN(const auto hierarchy, host::CgroupHierarchy::Detect());
+  ASSIGN_OR_RETURN(cgroup_,
+                   host::Cgroup::Create(hierarchy, spec_.cgroups_path));
+  record_.cgroup = cgroup_->path();
+  record_.made_cgroups = cgroup_->made();
+  return absl::OkStatus();
+}
+
+absl::Status GuestTask::RemoveCgroup() const {
+  if (!cgroup_) return absl::OkStatus();
+  RETURN_IF_ERROR(cgroup_->Remove());
+  return host::RemoveMade(cgroup_->made());
+}
+
+absl::Status GuestTask::ForkTender(const Guest& guest) {
+  ASSIGN_OR_RETURN(const UniqueFd status, status_pipe_.Open());
+  SnapshotChannel snapshots;
+  if (target_ == solo5::Target::kHvt) {
+    ASSIGN_OR_RETURN(snapshots, OpenSnapshotChannel());
+  }
+  ASSIGN_OR_RETURN(const TenderCommand command,
+                   MakeTenderCommand(spec_, guest, status.get(),
+                                     snapshots.tender_end.get()));
+  ASSIGN_OR_RETURN(const Console::WriteEnds console, console_->Open());
+  const Launch launch = {
+      .program = host_.tender,
+      .command = command,
+      .output = console.output.get(),
+      .error_output = console.error_output.get(),
+      .netns = guest.netns.get(),
+      .cgroup = cgroup_ ? &*cgroup_ : nullptr,
+      .oom_score_adj = spec_.oom_score_adj.value_or(host_.oom_score_adj)};
+  ASSIGN_OR_RETURN(waiting_tender_, WaitingTender::Fork(launch));
+  record_.pid = waiting_tender_->pid();
+  // Our child, not reaped: this can fail for want of descriptors only.
+  absl::StatusOr<host::Pidfd> pidfd = host::Pidfd::Open(record_.pid);
+  const absl::StatusOr<uint64_t> start_time =
+      host::ProcessStartTime(record_.pid);
+  if (!pidfd.ok() || !start_time.ok()) {
+    EndChild().status().IgnoreError();
+    return FirstError(pidfd.status(), start_time.status());
+  }
+  pidfd_ = *std::move(pidfd);
+  record_.start_time = *start_time;
+  snapshots_ = std::move(snapshots.shim_end);
+  host_.children.Add(record_.pid,
+                     [this](int wait_status) { Ended(wait_status); });
+  return absl::OkStatus();
+}
+
+absl::Status GuestTask::CheckTarget(absl::string_view what) const {
+  if (target_ == solo5::Target::kHvt) return absl::OkStatus();
+  return absl::UnimplementedError(
+      absl::StrCat("an spt unikernel, which is a process on the node's kernel, "
+                   "can't be ",
+                   what, "; an hvt build of it can"));
+}
+
+absl::Status GuestTask::Start() {
+  if (status() != task::TASK_CREATED) {
+    return absl::FailedPreconditionError("the task was started before");
+  }
+  oom_kills_before_ = OomKills();
+  SetStarted();
+  const absl::Status status = waiting_tender_->Exec();
+  waiting_tender_.reset();
+  if (status.ok()) return absl::OkStatus();
+  SetNotStarted();
+  // It ends by itself. Whether it did already, or is killed here: 127 it is.
+  RETURN_IF_ERROR(EndChild().status());
+  Finish(kCannotExecute, Ending::kFailure);
+  return status;
+}
+
+absl::StatusOr<int> GuestTask::EndChild() {
+  host_.children.Forget(record_.pid);
+  ::kill(record_.pid, SIGKILL);
+  int wait_status = 0;
+  while (::waitpid(record_.pid, &wait_status, 0) < 0) {
+    if (errno != EINTR) return ErrnoStatus(errno, "waitpid");
+  }
+  return wait_status;
+}
+
+absl::Status GuestTask::Kill(int signal_number) {
+  RETURN_IF_ERROR(CheckSignal(signal_number));
+  if (exit()) return absl::NotFoundError("the task has ended");
+  if (started_at()) {
+    RETURN_IF_ERROR(pidfd_->SendSignal(signal_number));
+    last_signal_ = signal_number;
+    return absl::OkStatus();
+  }
+  if (IsHarmless(signal_number)) return absl::OkStatus();
+  RETURN_IF_ERROR(EndChild().status());
+  last_signal_ = signal_number;
+  Finish(kSignalExitBase + static_cast<uint32_t>(signal_number),
+         Ending::kSignal);
+  return absl::OkStatus();
+}
+
+void GuestTask::Ended(int wait_status) {
+  oom_killed_ = OomKills() > oom_kills_before_;
+  status_pipe_.Finish();
+  Finish(WIFSIGNALED(wait_status)
+             ? kSignalExitBase + static_cast<uint32_t>(WTERMSIG(wait_status))
+             : static_cast<uint32_t>(WEXITSTATUS(wait_status)),
+         EndingOf(wait_status, status_pipe_.last_line()));
+}
+
+void GuestTask::Finish(uint32_t status, Ending ending) {
+  console_->Finish();
+  pidfd_.reset();
+  waiting_tender_.reset();
+  snapshots_.reset();
+  paused_ = false;
+  requests_.End(absl::FailedPreconditionError("the task has ended"));
+  SetExit(status, ending);
+}
+
+absl::Status GuestTask::Destroy() {
+  if (!exit()) {
+    ASSIGN_OR_RETURN(const int wait_status, EndChild());
+    Ended(wait_status);
+  }
+  RETURN_IF_ERROR(RemoveCgroup());
+  return RemoveTaskRecord(request().bundle());
+}
+
+absl::Status GuestTask::CheckRuns() const {
+  if (started_at() && !exit()) return absl::OkStatus();
+  return absl::FailedPreconditionError("the task does not run");
+}
+
+absl::Status GuestTask::Pause() {
+  RETURN_IF_ERROR(CheckRuns());
+  if (paused_) return absl::FailedPreconditionError("the task is paused");
+  RETURN_IF_ERROR(pidfd_->SendSignal(SIGSTOP));
+  paused_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status GuestTask::Resume() {
+  RETURN_IF_ERROR(CheckRuns());
+  if (!paused_) return absl::FailedPreconditionError("the task is not paused");
+  RETURN_IF_ERROR(pidfd_->SendSignal(SIGCONT));
+  paused_ = false;
+  return absl::OkStatus();
+}
+
+void GuestTask::Snapshot(const std::string& directory, OnSnapshot done) {
+  absl::Status able = CheckTarget("written to a snapshot");
+  if (able.ok()) able = CheckRuns();
+  if (able.ok() && taking_snapshot_) {
+    able = absl::FailedPreconditionError("a snapshot is being taken");
+  }
+  if (!able.ok()) return done(able);
+  absl::StatusOr<SnapshotDirectory> made = SnapshotDirectory::Make(directory);
+  if (!made.ok()) return done(made.status());
+  const auto kept = std::make_shared<SnapshotDirectory>(*std::move(made));
+  absl::Status asked = AskForSnapshot(kept->fd());
+  if (!asked.ok()) return done(FirstError(asked, kept->Discard()));
+  taking_snapshot_ = true;
+  requests_.Expect("snapshot", kSnapshotTimeout,
+                   [this, kept, done = std::move(done)](const auto& answer) {
+                     done(FinishSnapshot(*kept, answer));
+                   });
+}
+
+// A stopped tender writes nothing.
+absl::Status GuestTask::AskForSnapshot(int directory) {
+  RETURN_IF_ERROR(SendDirectory(snapshots_.get(), directory));
+  RETURN_IF_ERROR(pidfd_->SendSignal(SIGUSR2));
+  return paused_ ? pidfd_->SendSignal(SIGCONT) : absl::OkStatus();
+}
+
+absl::StatusOr<v1::SnapshotResponse> GuestTask::FinishSnapshot(
+    const SnapshotDirectory& directory,
+    const absl::StatusOr<nlohmann::json>& answer) {
+  taking_snapshot_ = false;
+  if (paused_ && !exit()) RETURN_IF_ERROR(pidfd_->SendSignal(SIGSTOP));
+  absl::Status status = answer.status();
+  if (status.ok() && answer->at("snapshot") != "done") {
+    const auto message = answer->find("message");
+    status = absl::InternalError(
+        message != answer->end() && message->is_string()
+            ? absl::StrCat("the tender: ", message->get<std::string>())
+            : "the tender could not write it");
+  }
+  if (status.ok()) status = directory.Keep();
+  if (!status.ok()) return FirstError(status, directory.Discard());
+  v1::SnapshotResponse response;
+  response.set_bytes(NumberIn(*answer, "bytes"));
+  response.set_microseconds(NumberIn(*answer, "microseconds"));
+  return response;
+}
+
+void GuestTask::Devices(OnDevices done) {
+  const absl::Status runs = CheckRuns();
+  if (!runs.ok()) return done(runs);
+  // The tender is in the pod's network namespace, where its taps are.
+  const absl::StatusOr<std::string> net_dev =
+      ReadFile(absl::StrCat("/proc/", pid(), "/net/dev"), kMaxNetDev);
+  if (!net_dev.ok()) return done(net_dev.status());
+  v1::DevicesResponse response;
+  AddNetCounters(spec_.devices, *net_dev, response);
+  if (target_ != solo5::Target::kHvt || paused_) return done(response);
+  const absl::Status asked = pidfd_->SendSignal(SIGUSR1);
+  if (!asked.ok()) return done(asked);
+  requests_.Expect("stats", kCountersTimeout,
+                   [this, response, done = std::move(done)](
+                       const absl::StatusOr<nlohmann::json>& line) mutable {
+                     if (!line.ok()) return done(line.status());
+                     AddBlockCounters(spec_.devices, *line, response);
+                     done(response);
+                   });
+}
+
+uint64_t GuestTask::OomKills() const {
+  if (!cgroup_) return 0;
+  const absl::StatusOr<host::CgroupUsage> usage = cgroup_->Usage();
+  return usage.ok() ? usage->oom_kills : 0;
+}
+
+absl::StatusOr<host::CgroupUsage> GuestTask::Usage() const {
+  if (!cgroup_) {
+    return absl::FailedPreconditionError("the task has no cgroup");
+  }
+  return cgroup_->Usage();
+}
+
+absl::Status GuestTask::ReopenLog() {
+  if (!log_) return absl::FailedPreconditionError("the task has no log");
+  return log_->Reopen();
+}
+
+task::TaskStatus GuestTask::status() const {
+  const task::TaskStatus status = Task::status();
+  return status == task::TASK_RUNNING && paused_ ? task::TASK_PAUSED : status;
+}
+
+}  // namespace serai::shim

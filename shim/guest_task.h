@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// One unikernel of the pod: created (its files open, its cgroup made, a process
+// that waits to become its tender), running, perhaps paused, stopped, deleted.
+// Used by the shim's loop only.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "lib/base/status.h"
+#include "lib/host/cgroup.h"
+#include "lib/host/pidfd.h"
+#include "lib/oci/runtime_spec.h"
+#include "proto/serai/shim/v1/control.pb.h"
+#include "proto/task/task.pb.h"
+#include "shim/console.h"
+#include "shim/cri_log.h"
+#include "shim/ending.h"
+#include "shim/guest.h"
+#include "shim/launch.h"
+#include "shim/snapshot.h"
+#include "shim/state_file.h"
+#include "shim/task.h"
+#include "shim/task_host.h"
+#include "shim/tender_requests.h"
+
+namespace serai::shim {
+
+class GuestTask final : public Task {
+ public:
+  using OnSnapshot =
+      std::function<void(const absl::StatusOr<v1::SnapshotResponse>&)>;
+  using OnDevices =
+      std::function<void(const absl::StatusOr<v1::DevicesResponse>&)>;
+
+  // Prepares all that a start of what `spec`, the bundle's, describes needs.
+  // On failure nothing is left: no cgroup, no log file, no record. `host`
+  // outlives the task.
+  static absl::StatusOr<std::unique_ptr<GuestTask>> Create(
+      const TaskHost& host, const task::CreateTaskRequest& request,
+      oci::RuntimeSpec spec);
+  ~GuestTask() override;
+
+  // Starts the tender. On an error other than Task's the task has ended, with
+  // status 127.
+  absl::Status Start() override;
+  absl::Status Kill(int signal_number) override;
+  absl::Status Destroy() override;
+  absl::StatusOr<host::CgroupUsage> Usage() const override;
+
+  // The tender's pid (before the start: of the child that will be the tender).
+  pid_t pid() const override { return record_.pid; }
+  task::TaskStatus status() const override;
+  GuestTask* guest() override { return this; }
+
+  // Stops the tender, and with it the guest, until Resume(). The guest's clock
+  // goes on. FAILED_PRECONDITION when it does not run, or is not paused.
+  absl::Status Pause();
+  absl::Status Resume();
+
+  // Writes a snapshot to the directory, which is made or empty; tells `done`
+  // when that is whole or has failed, and nothing is left then. The guest goes
+  // on; one that is paused runs for as long as it takes. UNIMPLEMENTED for an
+  // spt guest, FAILED_PRECONDITION for one that does not run or while another
+  // snapshot is taken.
+  void Snapshot(const std::string& directory, OnSnapshot done);
+
+  // FAILED_PRECONDITION when it does not run.
+  void Devices(OnDevices done);
+
+  // FAILED_PRECONDITION for a task without a log.
+  absl::Status ReopenLog();
+
+  bool oom_killed() const { return oom_killed_; }
+  const std::string& last_words() const { return console_->tail(); }
+  uint64_t log_lines_dropped() const { return log_ ? log_->dropped() : 0; }
+  solo5::Target target() const { return target_; }
+  int last_signal() const { return last_signal_; }
+
+ private:
+  GuestTask(const TaskHost& host, const task::CreateTaskRequest& request,
+            oci::RuntimeSpec spec);
+
+  absl::Status Prepare();
+  absl::Status MakeCgroup();
+  absl::Status RemoveCgroup() const;
+  absl::Status ForkTender(const Guest& guest);
+  // SIGKILL for the child, and reaps it: its wait status.
+  absl::StatusOr<int> EndChild();
+  // The tender was reaped.
+  void Ended(int wait_status);
+  void Finish(uint32_t status, Ending ending);
+  absl::Status CheckRuns() const;
+  // UNIMPLEMENTED unless this is an hvt guest.
+  absl::Status CheckTarget(absl::string_view what) const;
+  absl::Status AskForSnapshot(int directory);
+  absl::StatusOr<v1::SnapshotResponse> FinishSnapshot(
+      const SnapshotDirectory& directory,
+      const absl::StatusOr<nlohmann::json>& answer);
+  // The kernel's count of processes it killed in the cgroup for want of
+  // memory; 0 when it is not known.
+  uint64_t OomKills() const;
+
+  const TaskHost& host_;
+  const oci::RuntimeSpec spec_;
+  solo5::Target target_ = solo5::Target::kSpt;
+  std::optional<host::Cgroup> cgroup_;
+  std::unique_ptr<CriLog> log_;       // null: no log was asked for
+  std::unique_ptr<Console> console_;  // after log_: it writes there
+  TenderRequests requests_;
+  StatusPipe status_pipe_;  // after requests_: it tells that
+  TaskRecord record_;
+  UniqueFd snapshots_;                           // hvt: ours of the channel
+  std::optional<WaitingTender> waiting_tender_;  // before the start
+  std::optional<host::Pidfd> pidfd_;             // until the end
+  bool paused_ = false;
+  bool taking_snapshot_ = false;
+  int last_signal_ = 0;
+  uint64_t oom_kills_before_ = 0;
+  bool oom_killed_ = false;
+};
+
+}  // namespace serai::shim

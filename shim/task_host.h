@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What is the same for all tasks of a shim.
+
+#include <string>
+
+#include "lib/base/event_loop.h"
+#include "shim/children.h"
+
+namespace serai::shim {
+
+struct TaskHost {
+  EventLoop& loop;
+  Children& children;
+  std::string tender;     // the program's path
+  int oom_score_adj = 0;  // for a task whose specification names none
+};
+
+}  // namespace serai::shim
