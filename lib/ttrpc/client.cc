@@ -2,7 +2,6 @@
 #include "lib/ttrpc/client.h"
 
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,8 +11,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "lib/ttrpc/address.h"
 #include "lib/ttrpc/envelope.h"
 
 namespace serai::ttrpc {
@@ -40,28 +39,9 @@ absl::Status SendAll(int socket, absl::string_view bytes) {
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(
     absl::string_view address) {
-  const absl::string_view path = absl::StripPrefix(address, "unix://");
-  sockaddr_un name = {};
-  name.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(name.sun_path)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", address, "\" is no path of a unix socket"));
-  }
-  std::memcpy(name.sun_path, path.data(), path.size());
-  UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return ErrnoStatus(errno, "socket");
+  ASSIGN_OR_RETURN(UniqueFd socket, ConnectTo(address, 0));
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout,
                sizeof(kSendTimeout));
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name),
-                sizeof(name)) != 0) {
-    const int error = errno;
-    const std::string what = absl::StrCat("connecting to ", path);
-    if (error == ENOENT || error == ECONNREFUSED || error == EAGAIN) {
-      return absl::UnavailableError(
-          absl::StrCat(what, ": ", std::strerror(error)));
-    }
-    return ErrnoStatus(error, what);
-  }
   return std::unique_ptr<Client>(new Client(std::move(socket)));
 }
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <unordered_set>
@@ -48,18 +49,34 @@ class Connection : public std::enable_shared_from_this<Connection> {
     open_ = false;
   }
 
+  // Bytes taken in and not understood yet, or to be sent.
+  size_t held() const { return held_; }
+
+  void Close() {
+    if (!open_) return;
+    Detach();
+    server_.Account(std::exchange(held_, 0), 0);
+    server_.Forget(shared_from_this());
+  }
+
  private:
   void OnEvents(uint32_t events) {
+    Work(events);
+    Account();
+  }
+
+  void Work(uint32_t events) {
     // A client that is gone is noticed by sending, also while it owes us room.
     if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) Flush();
     // Nothing more is taken from a client before it took its answers.
     if (open_ && unsent_.empty() && Read(events)) Process();
   }
 
-  void Close() {
+  // Last in whatever came from outside: it may close this or another.
+  void Account() {
     if (!open_) return;
-    Detach();
-    server_.Forget(shared_from_this());
+    const size_t now = decoder_.buffered() + unsent_.size();
+    server_.Account(std::exchange(held_, now), now);
   }
 
   // One bounded read per turn of the loop, so that no client starves others.
@@ -110,6 +127,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         [weak = weak_from_this(), stream](absl::StatusOr<std::string> outcome) {
           if (const auto self = weak.lock()) {
             self->Answer(stream, outcome);
+            self->Account();
           }
         });
   }
@@ -152,7 +170,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // for them. Not at once, for this may run inside Process().
   void ProcessLater() {
     server_.loop_.AddTimer(absl::ZeroDuration(), [weak = weak_from_this()] {
-      if (const auto self = weak.lock(); self && self->open_) self->Process();
+      const auto self = weak.lock();
+      if (self == nullptr || !self->open_) return;
+      self->Process();
+      self->Account();
     });
   }
 
@@ -163,6 +184,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   FrameDecoder decoder_;
   std::unordered_set<uint32_t> calls_;  // not answered yet
   std::string unsent_;
+  size_t held_ = 0;  // as the server has it
 };
 
 Server::Server(EventLoop& loop, Handler handler, Limits limits)
@@ -207,6 +229,15 @@ void Server::Accept() {
   }
   // On failure the client sees its connection closed, which says it all.
   Serve(std::move(socket)).IgnoreError();
+}
+
+void Server::Account(size_t before, size_t now) {
+  held_bytes_ = held_bytes_ - before + now;
+  if (now <= before || held_bytes_ <= limits_.held_bytes) return;
+  const auto most = std::max_element(
+      connections_.begin(), connections_.end(),
+      [](const auto& a, const auto& b) { return a->held() < b->held(); });
+  if (most != connections_.end()) (*std::shared_ptr<Connection>(*most)).Close();
 }
 
 void Server::Forget(const std::shared_ptr<Connection>& connection) {

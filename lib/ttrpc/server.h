@@ -34,6 +34,8 @@ class Server {
     size_t connections = 128;  // more are closed when they come
     size_t calls = 1024;       // under way per connection; more are refused
     size_t unsent_bytes = 8 << 20;  // per connection; more and it is closed
+    // Held for all connections, in and out; past it, who holds most is closed.
+    size_t held_bytes = 16 << 20;
   };
 
   // `loop` must outlive the server.
@@ -56,12 +58,15 @@ class Server {
   friend class Connection;
   void Accept();
   void Forget(const std::shared_ptr<Connection>& connection);
+  // A connection holds so many bytes more, or less.
+  void Account(size_t before, size_t now);
 
   EventLoop& loop_;
   const Handler handler_;
   const Limits limits_;
   UniqueFd listener_;
   EventLoop::TimerId resume_timer_ = 0;
+  size_t held_bytes_ = 0;  // by all connections
   std::unordered_set<std::shared_ptr<Connection>> connections_;
 };
 
