@@ -54,7 +54,8 @@ bool Console::ReadSome(Channel& channel) {
   const ssize_t n = ::read(channel.fd.get(), chunk.data(), chunk.size());
   if (n <= 0) return false;
   const absl::string_view bytes(chunk.data(), static_cast<size_t>(n));
-  if (log_ != nullptr) log_->Append(channel.stream, bytes);
+  if (sink_ != nullptr) sink_->Append(channel.stream, bytes);
+  recent_.Append(bytes);
   if (channel.stream == LogStream::kStderr) {
     tail_.append(bytes.data(), bytes.size());
     if (tail_.size() > kMaxTail) tail_.erase(0, tail_.size() - kMaxTail);
@@ -69,7 +70,8 @@ void Console::Finish() {
     }
     Close(*channel);
   }
-  if (log_ != nullptr) log_->Finish();
+  if (sink_ != nullptr) sink_->Finish();
+  recent_.Finish();
 }
 
 void Console::Close(Channel& channel) {

@@ -2,10 +2,11 @@
 #pragma once
 
 // What a tender says: its standard output (the guest's console) and its
-// standard error, from two pipes into the container's log. The end of stderr is
-// kept: it tells why a tender ended. A guest that floods gets a bounded share
-// of each turn of the loop, then its pipe fills; the tender has it wait a
-// little and then drops what nobody reads.
+// standard error, from two pipes into the task's output. The end of both is
+// kept for those who attach, and that of stderr by itself: it tells why a
+// tender ended. A guest that floods gets a bounded share of each turn of the
+// loop, then its pipe fills; the tender has it wait a little and then drops
+// what nobody reads.
 
 #include <memory>
 #include <string>
@@ -14,7 +15,8 @@
 #include "lib/base/event_loop.h"
 #include "lib/base/status.h"
 #include "lib/base/unique_fd.h"
-#include "shim/cri_log.h"
+#include "shim/console_tail.h"
+#include "shim/output.h"
 
 namespace serai::shim {
 
@@ -22,9 +24,10 @@ class Console {
  public:
   static constexpr size_t kMaxTail = 4096;
 
-  // `log` may be null: what is said is then read and forgotten. Both outlive
+  // `sink` may be null: what is said is then read and forgotten. Both outlive
   // the console.
-  Console(EventLoop& loop, CriLog* log) : loop_(loop), log_(log) {}
+  Console(EventLoop& loop, OutputSink* sink)
+      : loop_(loop), sink_(sink), recent_(loop) {}
   ~Console();
   Console(const Console&) = delete;
   Console& operator=(const Console&) = delete;
@@ -37,12 +40,15 @@ class Console {
   // Makes the pipes and reads them from now on.
   absl::StatusOr<WriteEnds> Open();
 
-  // Takes in what is still in the pipes, finishes the log and closes: the
+  // Takes in what is still in the pipes, finishes the output and closes: the
   // tender has ended.
   void Finish();
 
   // The last kMaxTail bytes of stderr.
   const std::string& tail() const { return tail_; }
+
+  // The end of both streams, and who waits for more.
+  ConsoleTail& recent() { return recent_; }
 
  private:
   struct Channel {
@@ -56,10 +62,11 @@ class Console {
   void Close(Channel& channel);
 
   EventLoop& loop_;
-  CriLog* const log_;
+  OutputSink* const sink_;
   Channel output_{UniqueFd(), LogStream::kStdout};
   Channel error_output_{UniqueFd(), LogStream::kStderr};
   std::string tail_;
+  ConsoleTail recent_;
 };
 
 }  // namespace serai::shim

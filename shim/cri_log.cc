@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/cri_log.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -33,40 +28,11 @@ void AppendRecord(std::string& out, absl::string_view timestamp,
                   absl::string_view(&tag, 1), " ", text, "\n");
 }
 
-// O_NONBLOCK: the open of a FIFO must not hang.
-absl::StatusOr<UniqueFd> OpenLogFile(const std::string& path, bool& made) {
-  constexpr int kFlags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NONBLOCK;
-  made = false;
-  UniqueFd fd(::open(path.c_str(), kFlags));
-  if (!fd.valid() && errno == ENOENT) {
-    fd.reset(::open(path.c_str(), kFlags | O_CREAT | O_EXCL, kMode));
-    made = fd.valid();
-  }
-  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("open log ", path));
-  struct stat st = {};
-  if (::fstat(fd.get(), &st) != 0) {
-    return ErrnoStatus(errno, absl::StrCat("stat log ", path));
-  }
-  if (!S_ISREG(st.st_mode)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("log ", path, " is not a regular file"));
-  }
-  return fd;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CriLog>> CriLog::Open(std::string path) {
-  bool made = false;
-  ASSIGN_OR_RETURN(UniqueFd fd, OpenLogFile(path, made));
-  return std::unique_ptr<CriLog>(
-      new CriLog(std::move(path), std::move(fd), made));
-}
-
-absl::Status CriLog::Reopen() {
-  bool made = false;
-  ASSIGN_OR_RETURN(fd_, OpenLogFile(path_, made));
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(LogFile file, LogFile::Open(std::move(path), kMode));
+  return std::unique_ptr<CriLog>(new CriLog(std::move(file)));
 }
 
 void CriLog::Append(LogStream stream, absl::string_view bytes) {
@@ -106,7 +72,7 @@ void CriLog::Write(absl::string_view records) {
   if (records.empty()) return;
   size_t written = 0;
   if (ReportLost()) {
-    const int error = WriteRecords(records, written);
+    const int error = file_.Append(records, written);
     if (error != 0) lost_error_ = error;
   }
   const auto lost = static_cast<uint64_t>(std::count(
@@ -122,36 +88,9 @@ bool CriLog::ReportLost() {
                absl::StrCat("serai: ", unreported_, " log lines were lost: ",
                             std::strerror(lost_error_)));
   size_t written = 0;
-  if (WriteRecords(record, written) != 0) return false;
+  if (file_.Append(record, written) != 0) return false;
   unreported_ = 0;
   return true;
-}
-
-int CriLog::WriteRecords(absl::string_view records, size_t& written) {
-  written = 0;
-  while (written < records.size()) {
-    const ssize_t n =
-        ::write(fd_.get(), records.data() + written, records.size() - written);
-    if (n >= 0) {
-      written += static_cast<size_t>(n);
-      continue;
-    }
-    if (errno == EINTR) continue;
-    const int error = errno;
-    // The record that did not fit is taken out again.
-    const size_t newline = records.substr(0, written).rfind('\n');
-    const size_t whole =
-        written == 0 || newline == absl::string_view::npos ? 0 : newline + 1;
-    struct stat st = {};
-    if (whole != written && ::fstat(fd_.get(), &st) == 0) {
-      const off_t size = st.st_size - static_cast<off_t>(written - whole);
-      // If that fails too, there is a cut record: nothing is left to try.
-      if (::ftruncate(fd_.get(), size) != 0) errno = error;
-    }
-    written = whole;
-    return error;
-  }
-  return 0;
 }
 
 }  // namespace serai::shim

@@ -18,13 +18,12 @@
 
 #include "absl/strings/string_view.h"
 #include "lib/base/status.h"
-#include "lib/base/unique_fd.h"
+#include "shim/log_file.h"
+#include "shim/output.h"
 
 namespace serai::shim {
 
-enum class LogStream { kStdout, kStderr };
-
-class CriLog {
+class CriLog : public OutputSink {
  public:
   // The longest text of one record; a longer line is split.
   static constexpr size_t kMaxText = 16 * 1024;
@@ -37,37 +36,33 @@ class CriLog {
   // rest waits for its end. When the disk is full, lines are lost and counted;
   // how many is said in the log as soon as it can be written again. A record is
   // never cut.
-  void Append(LogStream stream, absl::string_view bytes);
+  void Append(LogStream stream, absl::string_view bytes) override;
 
   // Writes the unfinished lines, as P: no more will come.
-  void Finish();
+  void Finish() override;
 
   // Opens the path anew, for the file there was renamed. On failure the old
   // file stays in use and no new one is made.
-  absl::Status Reopen();
+  absl::Status Reopen() override { return file_.Reopen(); }
+
+  absl::Status Discard() override { return file_.Discard(); }
 
   // Lines lost since Open().
-  uint64_t dropped() const { return dropped_; }
+  uint64_t dropped() const override { return dropped_; }
 
   // Whether Open() made the file.
-  bool made_file() const { return made_file_; }
-  const std::string& path() const { return path_; }
+  bool made_file() const { return file_.made(); }
+  const std::string& path() const { return file_.path(); }
 
  private:
-  CriLog(std::string path, UniqueFd fd, bool made_file)
-      : path_(std::move(path)), fd_(std::move(fd)), made_file_(made_file) {}
+  explicit CriLog(LogFile file) : file_(std::move(file)) {}
 
   // Writes whole records, all or a leading part, counts the others.
   void Write(absl::string_view records);
   // Whether what was lost is said, or nothing was lost.
   bool ReportLost();
-  // 0 or the errno of the failure; `written` is what of `records` is in the
-  // file, whole records.
-  int WriteRecords(absl::string_view records, size_t& written);
 
-  const std::string path_;
-  UniqueFd fd_;
-  const bool made_file_;
+  LogFile file_;
   std::array<std::string, 2> unfinished_;  // by stream, < kMaxText each
   uint64_t dropped_ = 0;
   uint64_t unreported_ = 0;

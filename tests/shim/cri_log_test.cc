@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/cri_log.h"
 
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,12 +11,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "lib/base/file.h"
+#include "tests/shim/full_disk.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 
 namespace serai::shim {
 namespace {
 
+using ::serai::testing::FullDisk;
 using ::serai::testing::HasStatus;
 using ::serai::testing::TempDir;
 using ::testing::ElementsAre;
@@ -101,28 +101,11 @@ TEST_F(CriLogTest, AFailedReopenChangesNothing) {
 }
 
 TEST_F(CriLogTest, OnlyARegularFileIsALog) {
-  EXPECT_THAT(CriLog::Open("/dev/null").status(),
+  EXPECT_THAT(CriLog::Open("/dev/zero").status(),
               HasStatus(absl::StatusCode::kInvalidArgument, "regular"));
   EXPECT_THAT(CriLog::Open(dir_ / "no/0.log").status(),
               HasStatus(absl::StatusCode::kNotFound, "no/0.log"));
 }
-
-// A file size limit stands in for a full disk: writes are cut short, then fail.
-class FullDisk {
- public:
-  explicit FullDisk(rlim_t bytes) {
-    EXPECT_NE(::signal(SIGXFSZ, SIG_IGN), SIG_ERR);
-    EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
-    const rlimit limit = {bytes, before_.rlim_max};
-    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  }
-  ~FullDisk() { EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before_), 0); }
-  FullDisk(const FullDisk&) = delete;
-  FullDisk& operator=(const FullDisk&) = delete;
-
- private:
-  rlimit before_ = {};
-};
 
 TEST_F(CriLogTest, AFullDiskCostsLinesButNoRecordIsCutAndTheLossIsSaid) {
   log_->Append(LogStream::kStdout, "first\n");

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/fifo_output.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "lib/base/file.h"
+
+namespace serai::shim {
+
+// Opened for both directions, which waits for nobody; then for writing only, at
+// the descriptor: the path may be another's by then.
+absl::StatusOr<std::unique_ptr<OutputSink>> FifoOutput::Open(
+    EventLoop& loop, const std::string& path, bool terminal) {
+  ASSIGN_OR_RETURN(UniqueFd hold, OpenFile(path, O_RDWR | O_NONBLOCK));
+  struct stat st = {};
+  if (::fstat(hold.get(), &st) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("stat ", path));
+  }
+  if (!S_ISFIFO(st.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is no FIFO"));
+  }
+  ASSIGN_OR_RETURN(UniqueFd write_end,
+                   OpenFile(absl::StrCat("/proc/self/fd/", hold.get()),
+                            O_WRONLY | O_NONBLOCK));
+  return std::unique_ptr<OutputSink>(
+      new FifoOutput(loop, std::move(write_end), std::move(hold), terminal));
+}
+
+void FifoOutput::Append(LogStream, absl::string_view bytes) {
+  if (!terminal_) return writer_.Append(bytes);
+  const std::string text = absl::StrReplaceAll(bytes, {{"\n", "\r\n"}});
+  writer_.Append(text);
+}
+
+void FifoOutput::Finish() {
+  hold_.reset();
+  writer_.Finish();
+}
+
+absl::Status FifoOutput::Reopen() {
+  return absl::FailedPreconditionError("the task's output is no log file");
+}
+
+}  // namespace serai::shim
