@@ -3,9 +3,16 @@
 
 #include <linux/netlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/if_ether.h>
 #include <netlink/errno.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <cstdlib>
+
+#include "absl/strings/str_format.h"
 
 namespace serai::host {
 namespace {
@@ -55,6 +62,21 @@ absl::StatusOr<NetlinkPtr<rtnl_link>> GetLink(nl_sock* socket,
     return NetlinkStatus(error, absl::StrCat("link ", name));
   }
   return NetlinkPtr<rtnl_link>(link);
+}
+
+absl::StatusOr<std::string> LinkMac(rtnl_link* link, const std::string& name) {
+  nl_addr* address = ::rtnl_link_get_addr(link);
+  if (::rtnl_link_get_arptype(link) != ARPHRD_ETHER || address == nullptr ||
+      ::nl_addr_get_len(address) != ETH_ALEN) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " is not an Ethernet interface"));
+  }
+  std::array<uint8_t, ETH_ALEN> bytes = {};
+  const auto* data =
+      static_cast<const uint8_t*>(::nl_addr_get_binary_addr(address));
+  std::copy_n(data, ETH_ALEN, bytes.begin());
+  return absl::StrFormat("%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1],
+                         bytes[2], bytes[3], bytes[4], bytes[5]);
 }
 
 bool IsLinkName(absl::string_view name) {

@@ -38,6 +38,10 @@ absl::StatusOr<NetlinkPtr<nl_sock>> ConnectRoute();
 absl::StatusOr<NetlinkPtr<rtnl_link>> GetLink(nl_sock* socket,
                                               const std::string& name);
 
+// The link's hardware address, "aa:bb:cc:dd:ee:ff". INVALID_ARGUMENT, naming
+// it, when it is no Ethernet interface.
+absl::StatusOr<std::string> LinkMac(rtnl_link* link, const std::string& name);
+
 // Whether `name` can be a link's name and nothing more (no pattern).
 bool IsLinkName(absl::string_view name);
 

@@ -7,7 +7,6 @@
 #include <linux/pkt_sched.h>
 #include <linux/tc_act/tc_mirred.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <netinet/if_ether.h>
 #include <netinet/in.h>
 #include <netlink/errno.h>
@@ -16,13 +15,10 @@
 #include <netlink/route/tc.h>
 #include <sys/ioctl.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdint>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/str_format.h"
 #include "lib/base/file.h"
 #include "lib/base/unique_fd.h"
 #include "lib/host/netlink.h"
@@ -54,22 +50,6 @@ absl::Status CheckNames(const TapSpec& spec) {
     }
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> EthernetAddress(rtnl_link* link,
-                                            const std::string& name) {
-  nl_addr* address = ::rtnl_link_get_addr(link);
-  if (::rtnl_link_get_arptype(link) != ARPHRD_ETHER || address == nullptr ||
-      ::nl_addr_get_len(address) != ETH_ALEN) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(name, " is not an Ethernet interface"));
-  }
-  std::array<uint8_t, ETH_ALEN> bytes = {};
-  const auto* data =
-      static_cast<const uint8_t*>(::nl_addr_get_binary_addr(address));
-  std::copy_n(data, ETH_ALEN, bytes.begin());
-  return absl::StrFormat("%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1],
-                         bytes[2], bytes[3], bytes[4], bytes[5]);
 }
 
 // A tap that lives as long as the descriptor. Its random hardware address is a
@@ -201,8 +181,7 @@ absl::StatusOr<Tap> CreateTapHere(const TapSpec& spec) {
   nl_sock* const s = socket.get();
   ASSIGN_OR_RETURN(const auto interface, GetLink(s, spec.interface));
   const unsigned int mtu = ::rtnl_link_get_mtu(interface.get());
-  ASSIGN_OR_RETURN(std::string mac,
-                   EthernetAddress(interface.get(), spec.interface));
+  ASSIGN_OR_RETURN(std::string mac, LinkMac(interface.get(), spec.interface));
 
   // Until the last step the tap and all that hangs on it is gone when the
   // descriptor is closed.
@@ -235,30 +214,70 @@ absl::StatusOr<Tap> CreateTapHere(const TapSpec& spec) {
   }
   std::move(undo_redirect).Cancel();
   std::move(undo_qdisc).Cancel();
-  return Tap{std::move(mac), static_cast<int>(mtu)};
+  return Tap{std::move(mac), static_cast<int>(mtu), inner};
 }
 
-absl::Status RemoveTapHere(const TapSpec& spec) {
+// An interface that is gone has no redirect.
+absl::Status DeleteRedirectOf(nl_sock* socket, const std::string& interface) {
+  const auto link = GetLink(socket, interface);
+  if (absl::IsNotFound(link.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(link.status());
+  return DeleteRedirect(socket, ::rtnl_link_get_ifindex(link->get()));
+}
+
+absl::Status CheckIsTap(rtnl_link* link, const std::string& name) {
+  const char* kind = ::rtnl_link_get_type(link);
+  if (kind != nullptr && absl::string_view(kind) == "tun") {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(name, " is not a tap: left alone"));
+}
+
+absl::Status RemoveTapHere(const TapSpec& spec, int index) {
   ASSIGN_OR_RETURN(const auto socket, ConnectRoute());
-  absl::Status first;
-  const auto interface = GetLink(socket.get(), spec.interface);
-  if (interface.ok()) {
-    first =
-        DeleteRedirect(socket.get(), ::rtnl_link_get_ifindex(interface->get()));
-  } else if (!absl::IsNotFound(interface.status())) {
-    first = interface.status();
-  }
   const auto tap = GetLink(socket.get(), spec.tap);
-  if (absl::IsNotFound(tap.status())) return first;
-  RETURN_IF_ERROR(FirstError(first, tap.status()));
-  const char* kind = ::rtnl_link_get_type(tap->get());
-  if (kind == nullptr || absl::string_view(kind) != "tun") {
-    return absl::FailedPreconditionError(
-        absl::StrCat(spec.tap, " is not a tap: left alone"));
+  const bool gone = absl::IsNotFound(tap.status());
+  // Made anew since then: so is the redirect.
+  if (!gone && tap.ok() && index != 0 &&
+      ::rtnl_link_get_ifindex(tap->get()) != index) {
+    return absl::OkStatus();
   }
+  const absl::Status first = DeleteRedirectOf(socket.get(), spec.interface);
+  if (gone) return first;
+  RETURN_IF_ERROR(FirstError(first, tap.status()));
+  RETURN_IF_ERROR(CheckIsTap(tap->get(), spec.tap));
   const int error = ::rtnl_link_delete(socket.get(), tap->get());
   if (error < 0 && error != -NLE_NODEV && error != -NLE_OBJ_NOTFOUND) {
     return NetlinkStatus(error, absl::StrCat("deleting ", spec.tap));
+  }
+  return absl::OkStatus();
+}
+
+// Holds the tap meanwhile, so that nobody takes it up. Where there is none, one
+// is made that goes again.
+absl::Status RemoveIdleTapHere(const TapSpec& spec) {
+  ASSIGN_OR_RETURN(const auto socket, ConnectRoute());
+  const auto tap = GetLink(socket.get(), spec.tap);
+  if (tap.ok()) {
+    RETURN_IF_ERROR(CheckIsTap(tap->get(), spec.tap));
+  } else if (!absl::IsNotFound(tap.status())) {
+    return tap.status();
+  }
+  ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile("/dev/net/tun", O_RDWR));
+  ifreq request = {};
+  spec.tap.copy(request.ifr_name, IFNAMSIZ - 1);
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) {
+    if (errno == EBUSY) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(spec.tap, " is in use"));
+    }
+    return ErrnoStatus(errno, absl::StrCat("taking ", spec.tap));
+  }
+  RETURN_IF_ERROR(DeleteRedirectOf(socket.get(), spec.interface));
+  if (::ioctl(fd.get(), TUNSETPERSIST, 0) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("letting go of ", spec.tap));
   }
   return absl::OkStatus();
 }
@@ -277,9 +296,16 @@ absl::StatusOr<Tap> CreateTap(int netns_fd, const TapSpec& spec) {
   return tap;
 }
 
-absl::Status RemoveTap(int netns_fd, const TapSpec& spec) {
+absl::Status RemoveTap(int netns_fd, const TapSpec& spec, int index) {
   RETURN_IF_ERROR(CheckNames(spec));
-  return Annotate(RunInNetns(netns_fd, [&] { return RemoveTapHere(spec); }),
+  return Annotate(
+      RunInNetns(netns_fd, [&] { return RemoveTapHere(spec, index); }),
+      absl::StrCat("removing tap ", spec.tap));
+}
+
+absl::Status RemoveIdleTap(int netns_fd, const TapSpec& spec) {
+  RETURN_IF_ERROR(CheckNames(spec));
+  return Annotate(RunInNetns(netns_fd, [&] { return RemoveIdleTapHere(spec); }),
                   absl::StrCat("removing tap ", spec.tap));
 }
 

@@ -22,6 +22,7 @@ struct TapSpec {
 struct Tap {
   std::string mac;  // the interface's, "aa:bb:cc:dd:ee:ff"
   int mtu = 0;      // the interface's and the tap's, bytes
+  int index = 0;    // the tap's: with its name, which one it is
 };
 
 // Makes and wires the tap in the namespace that `netns_fd` refers to and brings
@@ -32,9 +33,14 @@ struct Tap {
 // INVALID_ARGUMENT for a bad name or an interface that is not Ethernet.
 absl::StatusOr<Tap> CreateTap(int netns_fd, const TapSpec& spec);
 
-// Removes the tap and the redirection to it. What is not there is success. An
-// ingress qdisc without filters stays on the interface. FAILED_PRECONDITION
-// when the link of the tap's name is no tap.
-absl::Status RemoveTap(int netns_fd, const TapSpec& spec);
+// Removes the tap and the redirection to it. What is not there is success; so
+// is, when `index` is not 0, a link of the tap's name with another index, which
+// is left alone. An ingress qdisc without filters stays on the interface.
+// FAILED_PRECONDITION when the link of the tap's name is no tap.
+absl::Status RemoveTap(int netns_fd, const TapSpec& spec, int index = 0);
+
+// The same for a tap that nobody has open: what someone who died has left.
+// FAILED_PRECONDITION when somebody has; nothing is changed then.
+absl::Status RemoveIdleTap(int netns_fd, const TapSpec& spec);
 
 }  // namespace serai::host

@@ -214,6 +214,35 @@ TEST_F(TapTest, RemovalTakesTheTapAndTheRedirectAndCanBeRepeated) {
   EXPECT_OK(RemoveTap(pod_.get(), {}));
 }
 
+TEST_F(TapTest, AnotherTapOfTheNameIsNotRemoved) {
+  ASSERT_OK_AND_ASSIGN(const Tap first, CreateTap(pod_.get(), {}));
+  ASSERT_OK(RemoveTap(pod_.get(), {}, first.index));
+  ASSERT_OK_AND_ASSIGN(const Tap second, CreateTap(pod_.get(), {}));
+  ASSERT_NE(first.index, second.index);
+  const std::string before = PodState();
+  EXPECT_OK(RemoveTap(pod_.get(), {}, first.index));
+  EXPECT_EQ(PodState(), before);
+  EXPECT_OK(RemoveTap(pod_.get(), {}, second.index));
+  EXPECT_THAT(PodState(), Not(HasSubstr("serai0")));
+}
+
+TEST_F(TapTest, AnIdleTapIsRemovedAndOneInUseIsNot) {
+  const std::string before = PodState();
+  EXPECT_OK(RemoveIdleTap(pod_.get(), {}));
+  EXPECT_EQ(PodState(), before);
+  ASSERT_OK_AND_ASSIGN(const Tap tap, CreateTap(pod_.get(), {}));
+  auto peer = StartPeer(tap);
+  const std::string wired = PodState();
+  EXPECT_THAT(RemoveIdleTap(pod_.get(), {}),
+              HasStatus(absl::StatusCode::kFailedPrecondition, "in use"));
+  EXPECT_EQ(PodState(), wired);
+  peer.reset();
+  EXPECT_OK(RemoveIdleTap(pod_.get(), {}));
+  EXPECT_THAT(PodState(), Not(HasSubstr("serai0")));
+  EXPECT_THAT(PodState(), Not(HasSubstr("mirred")));
+  EXPECT_OK(CreateTap(pod_.get(), {}).status());
+}
+
 TEST_F(TapTest, RemovalWithoutTheInterfaceTakesTheTap) {
   ASSERT_OK(CreateTap(pod_.get(), {}));
   Run(pod_, "ip link delete eth0");
