@@ -230,6 +230,14 @@ std::string CgroupHierarchy::RootOf(const std::string& controller) const {
   return found == roots_.end() ? std::string() : found->second;
 }
 
+std::vector<std::string> CgroupHierarchy::Controllers() const {
+  std::vector<std::string> controllers;
+  for (const auto& [controller, root] : roots_) {
+    controllers.push_back(controller);
+  }
+  return controllers;
+}
+
 std::vector<std::string> CgroupHierarchy::Roots() const {
   std::vector<std::string> roots;
   for (const auto& [controller, root] : roots_) roots.push_back(root);

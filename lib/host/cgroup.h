@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "lib/base/status.h"
 #include "lib/base/unique_fd.h"
+#include "lib/host/cgroup_files.h"
 
 namespace serai::host {
 
@@ -43,6 +44,9 @@ class CgroupHierarchy {
   // the controller; empty when v1 has no such controller mounted.
   std::string RootOf(const std::string& controller) const;
 
+  // The v1 controllers that are mounted; on v2 one empty name.
+  std::vector<std::string> Controllers() const;
+
   // Every distinct root.
   std::vector<std::string> Roots() const;
 
@@ -51,13 +55,17 @@ class CgroupHierarchy {
   std::map<std::string, std::string> roots_;  // v2: one, with an empty name
 };
 
+// v2's cpu.weight for v1's cpu.shares, which the CRI and the OCI's runtime
+// specification give: 1 + (shares - 2) * 9999 / 262142 for shares brought into
+// 2…262144.
+uint64_t CpuWeightOf(uint64_t shares);
+
 // Unset fields are left as they are. A negative number lifts the limit.
 struct CgroupLimits {
   std::optional<int64_t> memory_bytes;
   std::optional<int64_t> cpu_quota_us;    // per period
   std::optional<uint64_t> cpu_period_us;  // default 100,000
-  // v1's cpu.shares, as the CRI gives it, brought into 2…262144; v2 gets the
-  // weight 1 + (shares - 2) * 9999 / 262142.
+  // v1's cpu.shares, brought into 2…262144; v2 gets CpuWeightOf() them.
   std::optional<uint64_t> cpu_shares;
   std::string cpuset_cpus;  // "0-2,7"; empty: left as it is
   std::string cpuset_mems;
@@ -79,6 +87,15 @@ struct CgroupUsage {
   std::optional<uint64_t> memory_limit_bytes;  // none: no limit
 };
 
+// What tells of a cgroup's want of memory: a descriptor to wait on, and for
+// what. v2 (EPOLLPRI): stays ready until the file is read again from its start.
+// v1 (EPOLLIN): an eventfd, ready when the kernel is about to choose whom to
+// kill, and when the cgroup is removed: the count follows a little later.
+struct OomEvents {
+  UniqueFd fd;
+  uint32_t epoll_events = 0;
+};
+
 class Cgroup {
  public:
   // Makes the cgroup and the parents that are missing, and on v2 turns on, in
@@ -96,6 +113,7 @@ class Cgroup {
                                      const std::string& path);
 
   const std::string& path() const { return path_; }
+  bool is_v2() const { return hierarchy_.is_v2(); }
 
   // Whether the cgroup is there, in any of the v1 trees.
   bool Exists() const;
@@ -123,6 +141,16 @@ class Cgroup {
 
   // NOT_FOUND when the cgroup is not there.
   absl::StatusOr<CgroupUsage> Usage() const;
+
+  // What a controller's directory has to read; on v2 its name is of no matter.
+  CgroupFiles Files(const std::string& controller) const;
+
+  // How many of the cgroup's processes the kernel killed for want of memory; 0
+  // when it does not say.
+  uint64_t OomKills() const;
+
+  // FAILED_PRECONDITION without a memory controller.
+  absl::StatusOr<OomEvents> OpenOomEvents() const;
 
   // SIGKILL for every process in the cgroup and below it. Returns when none is
   // left that is not a zombie, or DEADLINE_EXCEEDED after some seconds. A

@@ -18,11 +18,6 @@ uint64_t ClampedShares(uint64_t shares) {
   return std::clamp(shares, kMinShares, kMaxShares);
 }
 
-uint64_t WeightOfShares(uint64_t shares) {
-  return 1 + (ClampedShares(shares) - kMinShares) * 9999 /
-                 (kMaxShares - kMinShares);
-}
-
 std::string NumberOrMax(int64_t value) {
   return value < 0 ? "max" : absl::StrCat(value);
 }
@@ -98,8 +93,8 @@ std::vector<Setting> V2Settings(const CgroupLimits& limits,
         {"memory", "memory.max", NumberOrMax(*limits.memory_bytes)});
   }
   if (limits.cpu_shares) {
-    settings.push_back({"cpu", "cpu.weight",
-                        absl::StrCat(WeightOfShares(*limits.cpu_shares))});
+    settings.push_back(
+        {"cpu", "cpu.weight", absl::StrCat(CpuWeightOf(*limits.cpu_shares))});
   }
   if (limits.cpu_quota_us || limits.cpu_period_us) {
     settings.push_back({"cpu", "cpu.max", CpuMax(limits, current_cpu_max)});
@@ -124,6 +119,11 @@ bool HasController(const CgroupHierarchy& hierarchy,
 }
 
 }  // namespace
+
+uint64_t CpuWeightOf(uint64_t shares) {
+  return 1 + (ClampedShares(shares) - kMinShares) * 9999 /
+                 (kMaxShares - kMinShares);
+}
 
 absl::StatusOr<std::vector<std::string>> Cgroup::SetLimits(
     const CgroupLimits& limits) const {

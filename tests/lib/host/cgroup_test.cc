@@ -21,57 +21,16 @@
 #include "lib/base/file.h"
 #include "tests/support/require.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/waiting_child.h"
 
 namespace serai::host {
 namespace {
 
 using ::serai::testing::HasStatus;
+using Child = ::serai::testing::WaitingChild;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
-
-// A child that runs `work` once it is told to Go(), and is reaped at the end.
-class Child {
- public:
-  template <typename Work>
-  explicit Child(Work work) {
-    std::array<int, 2> fds{};
-    EXPECT_EQ(::pipe2(fds.data(), O_CLOEXEC), 0);
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::close(fds[1]);
-      char byte = 0;
-      if (::read(fds[0], &byte, 1) == 1) work();
-      ::_exit(0);
-    }
-    ::close(fds[0]);
-    go_.reset(fds[1]);
-  }
-  Child()
-      : Child([] {
-          for (;;) ::pause();
-        }) {}
-  ~Child() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    Reap();
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-
-  pid_t pid() const { return pid_; }
-  void Go() { EXPECT_EQ(::write(go_.get(), "", 1), 1); }
-  int Reap() {
-    int status = 0;
-    EXPECT_EQ(::waitpid(pid_, &status, 0), pid_);
-    pid_ = -1;
-    return status;
-  }
-
- private:
-  pid_t pid_ = -1;
-  UniqueFd go_;
-};
 
 // Runs on the machine's main hierarchy.
 class CgroupTest : public ::testing::Test {
