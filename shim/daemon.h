@@ -13,8 +13,12 @@ namespace serai::shim {
 
 struct DaemonConfig {
   UniqueFd listener;
-  std::string socket_path;  // removed at the end
-  std::string tender;       // the program
+  std::string socket_path;     // removed at the end
+  std::string tender;          // the program
+  std::string namespace_name;  // containerd's
+  std::string pod;             // the id that the shim is started for
+  // containerd's ttrpc socket, for events; empty: nobody wants them.
+  std::string events_address;
 };
 
 // Serves until Shutdown with no task left, or SIGTERM, which ends all tasks

@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
 #include "lib/host/cgroup.h"
 #include "lib/host/pidfd.h"
 #include "proto/task/task.pb.h"
+#include "shim/bundle_notes.h"
+#include "shim/live_shim.h"
+#include "shim/rootfs.h"
 #include "shim/socket.h"
 #include "shim/start.h"
 #include "shim/state_file.h"
@@ -16,23 +31,71 @@
 namespace serai::shim {
 namespace {
 
-constexpr absl::Duration kKillTimeout = absl::Seconds(10);
+// containerd gives `delete` five seconds for everything.
+constexpr absl::Duration kKillTimeout = absl::Seconds(3);
 // How it ended, nobody saw: most likely with its shim.
 constexpr uint32_t kUnknownExit = 128 + SIGKILL;
+constexpr size_t kMaxNote = 4096;
+
+// What goes on: containerd logs it as a warning.
+void Warn(const absl::Status& status) {
+  if (status.ok()) return;
+  WriteAll(STDERR_FILENO, absl::StrCat(status.message(), "\n")).IgnoreError();
+}
+
+// Tries everything; the first error is the one to return.
+class Errors {
+ public:
+  void Add(const absl::Status& status, absl::string_view what) {
+    if (status.ok()) return;
+    if (!first_.ok()) return Warn(Annotate(status, what));
+    first_ = Annotate(status, what);
+  }
+  const absl::Status& first() const { return first_; }
+
+ private:
+  absl::Status first_;
+};
 
 absl::Status KillTender(const TaskRecord& record) {
-  if (record.pid <= 0) return absl::OkStatus();
+  // A sandbox has no process but the shim.
+  if (record.pid <= 0 || record.start_time == 0) return absl::OkStatus();
   const absl::StatusOr<host::Pidfd> tender =
       host::OpenProcess(record.pid, record.start_time);
   if (absl::IsNotFound(tender.status())) return absl::OkStatus();
-  RETURN_IF_ERROR(tender.status(), "tender ", record.pid);
+  RETURN_IF_ERROR(tender.status());
   const absl::Status killed = tender->SendSignal(SIGKILL);
   if (absl::IsNotFound(killed)) return absl::OkStatus();
-  RETURN_IF_ERROR(killed, "tender ", record.pid);
+  RETURN_IF_ERROR(killed);
   ASSIGN_OR_RETURN(const bool ended, tender->Wait(kKillTimeout));
   if (ended) return absl::OkStatus();
-  return absl::DeadlineExceededError(
-      absl::StrCat("tender ", record.pid, " does not end"));
+  return absl::DeadlineExceededError("does not end");
+}
+
+// A tap goes with its last descriptor once it is not persistent. This program
+// has one thread and ends soon: it may stay in the namespace.
+absl::Status RemoveTap(const RecordedTap& tap) {
+  if (!tap.netns.empty()) {
+    const absl::StatusOr<UniqueFd> netns = OpenFile(tap.netns, O_RDONLY);
+    // With the namespace goes all that was in it.
+    if (absl::IsNotFound(netns.status())) return absl::OkStatus();
+    RETURN_IF_ERROR(netns.status());
+    if (::setns(netns->get(), CLONE_NEWNET) != 0) {
+      // What was bind-mounted there is gone: an empty file is left.
+      if (errno == EINVAL) return absl::OkStatus();
+      return ErrnoStatus(errno, tap.netns);
+    }
+  }
+  if (::if_nametoindex(tap.name.c_str()) == 0) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile("/dev/net/tun", O_RDWR));
+  ifreq request = {};
+  request.ifr_flags = IFF_TAP | IFF_NO_PI;
+  tap.name.copy(request.ifr_name, IFNAMSIZ - 1);
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0 ||
+      ::ioctl(fd.get(), TUNSETPERSIST, 0) != 0) {
+    return ErrnoStatus(errno, "removing it");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RemoveCgroup(const TaskRecord& record) {
@@ -45,15 +108,102 @@ absl::Status RemoveCgroup(const TaskRecord& record) {
   return host::RemoveMade(record.made_cgroups);
 }
 
-absl::Status RemoveStaleSocket(const Options& options,
-                               const Surroundings& surroundings) {
-  ASSIGN_OR_RETURN(const UniqueFd lock,
-                   LockSocketDirectory(surroundings.socket_directory));
-  ASSIGN_OR_RETURN(const std::string path,
-                   SocketPath(surroundings.socket_directory,
-                              options.namespace_name, options.id));
+// All but the record itself.
+absl::Status CleanUp(const std::string& bundle, const TaskRecord& record) {
+  Errors errors;
+  errors.Add(KillTender(record), absl::StrCat("tender ", record.pid));
+  for (const RecordedTap& tap : record.taps) {
+    errors.Add(RemoveTap(tap), absl::StrCat("tap ", tap.name));
+  }
+  errors.Add(RemoveCgroup(record), absl::StrCat("cgroup ", record.cgroup));
+  errors.Add(DetachRoot(bundle), "root file system");
+  return errors.first();
+}
+
+// The record, or what stands in for one that is damaged.
+TaskRecord FindRecord(const std::string& bundle, const BundleNotes& notes) {
+  absl::StatusOr<TaskRecord> record = ReadTaskRecord(bundle);
+  if (record.ok()) return *std::move(record);
+  TaskRecord known;
+  if (absl::IsNotFound(record.status())) return known;
+  Warn(record.status());
+  if (absl::StartsWith(notes.cgroups_path, "/")) {
+    known.cgroup = notes.cgroups_path;
+  }
+  return known;
+}
+
+// The path of the socket that containerd or `start` noted in the bundle; empty
+// when nobody did.
+std::string NotedSocket(const std::string& bundle) {
+  absl::StatusOr<std::string> text =
+      ReadFile(JoinPath(bundle, kAddressFile), kMaxNote);
+  if (!text.ok()) {
+    // containerd 2's, also in the bundles that no `start` was called for.
+    const auto noted = ReadFile(JoinPath(bundle, "bootstrap.json"), kMaxNote);
+    if (!noted.ok()) return "";
+    const auto json = nlohmann::json::parse(*noted, nullptr, false);
+    if (!json.is_object() || !json.contains("address") ||
+        !json["address"].is_string()) {
+      return "";
+    }
+    text = json["address"].get<std::string>();
+  }
+  absl::string_view path = absl::StripAsciiWhitespace(*text);
+  if (!absl::ConsumePrefix(&path, "unix://") || !absl::StartsWith(path, "/")) {
+    return "";
+  }
+  return std::string(path);
+}
+
+absl::StatusOr<std::string> SocketOf(const Options& options,
+                                     const Surroundings& surroundings,
+                                     const std::string& bundle,
+                                     const BundleNotes& notes) {
+  const std::string noted = NotedSocket(bundle);
+  if (!noted.empty()) return noted;
+  return SocketPath(SocketDirectory(surroundings.socket_directory, ""),
+                    options.namespace_name,
+                    notes.group.empty() ? options.id : notes.group,
+                    options.address);
+}
+
+// One that nobody listens at any more.
+absl::Status RemoveStaleSocket(const std::string& path) {
+  const std::string directory = path.substr(0, path.rfind('/'));
+  if (!PathExists(directory)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const UniqueFd lock, LockSocketDirectory(directory));
   ASSIGN_OR_RETURN(const bool served, IsServed(path));
   return served ? absl::OkStatus() : RemovePath(path);
+}
+
+// The other tasks of a pod whose shim has died: from version 3 on containerd
+// calls `delete` for the sandbox only. Their records stay, for the exit status.
+absl::Status CleanUpPod(const std::string& bundle, const std::string& pod) {
+  const std::string parent = bundle.substr(0, bundle.rfind('/'));
+  const auto names = ListDir(parent);
+  if (!names.ok()) return absl::OkStatus();
+  Errors errors;
+  for (const std::string& name : *names) {
+    const std::string other = JoinPath(parent, name);
+    if (other == bundle) continue;
+    const auto record = ReadTaskRecord(other);
+    if (!record.ok() || record->pod != pod) continue;
+    errors.Add(CleanUp(other, *record), name);
+  }
+  return errors.first();
+}
+
+std::string Answer(const TaskRecord& record) {
+  const RecordedExit exit =
+      record.exit.value_or(RecordedExit{kUnknownExit, absl::Now()});
+  task::DeleteResponse response;
+  response.set_pid(static_cast<uint32_t>(record.pid));
+  response.set_exit_status(exit.status);
+  const timespec time = absl::ToTimespec(exit.time);
+  response.mutable_exited_at()->set_seconds(time.tv_sec);
+  response.mutable_exited_at()->set_nanos(static_cast<int32_t>(time.tv_nsec));
+  return response.SerializeAsString();
 }
 
 }  // namespace
@@ -62,23 +212,29 @@ absl::StatusOr<std::string> DeleteLeftovers(const Options& options,
                                             const Surroundings& surroundings) {
   const std::string& bundle =
       options.bundle.empty() ? surroundings.directory : options.bundle;
-  task::DeleteResponse response;
-  response.set_exit_status(kUnknownExit);
-  const timespec now = absl::ToTimespec(absl::Now());
-  response.mutable_exited_at()->set_seconds(now.tv_sec);
-  response.mutable_exited_at()->set_nanos(static_cast<int32_t>(now.tv_nsec));
-
-  const absl::StatusOr<TaskRecord> record = ReadTaskRecord(bundle);
-  if (record.ok()) {
-    response.set_pid(static_cast<uint32_t>(record->pid));
-    RETURN_IF_ERROR(KillTender(*record));
-    RETURN_IF_ERROR(RemoveCgroup(*record), "cgroup ", record->cgroup);
-    RETURN_IF_ERROR(RemoveTaskRecord(bundle));
-  } else if (!absl::IsNotFound(record.status())) {
-    return record.status();
+  absl::StatusOr<BundleNotes> notes = ReadBundleNotes(bundle);
+  Warn(notes.status());
+  if (!notes.ok()) notes = BundleNotes();
+  ASSIGN_OR_RETURN(const std::string socket,
+                   SocketOf(options, surroundings, bundle, *notes));
+  ASSIGN_OR_RETURN(const bool served, IsServed(socket));
+  if (served) {
+    const auto deleted = DeleteFromLiveShim(socket, options.id);
+    if (deleted.ok()) return deleted->SerializeAsString();
+    if (!absl::IsNotFound(deleted.status())) {
+      Warn(Annotate(deleted.status(), "asking the shim"));
+    }
   }
-  RETURN_IF_ERROR(RemoveStaleSocket(options, surroundings));
-  return response.SerializeAsString();
+  const TaskRecord record = FindRecord(bundle, *notes);
+  Errors errors;
+  errors.Add(CleanUp(bundle, record), options.id);
+  if (!served && (notes->group.empty() || notes->group == options.id)) {
+    errors.Add(CleanUpPod(bundle, options.id), "pod");
+  }
+  if (errors.first().ok()) errors.Add(RemoveTaskRecord(bundle), "record");
+  errors.Add(RemoveStaleSocket(socket), "socket");
+  RETURN_IF_ERROR(errors.first());
+  return Answer(record);
 }
 
 }  // namespace serai::shim

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/file.h"
+#include "shim/info.h"
 #include "shim/options.h"
 #include "shim/start.h"
 
@@ -16,9 +17,15 @@ namespace {
 
 absl::StatusOr<std::string> Run(const std::vector<std::string>& args) {
   ASSIGN_OR_RETURN(const Options options, ParseOptions(args));
+  if (options.command == Command::kVersion) return VersionText();
   ASSIGN_OR_RETURN(const Surroundings surroundings, LookAround());
-  return options.command == "start" ? StartShim(options, surroundings)
-                                    : DeleteLeftovers(options, surroundings);
+  if (options.command == Command::kDelete) {
+    return DeleteLeftovers(options, surroundings);
+  }
+  ASSIGN_OR_RETURN(const std::string input, ReadInput());
+  return options.command == Command::kInfo
+             ? RuntimeInfo(input)
+             : StartShim(options, surroundings, input);
 }
 
 }  // namespace

@@ -52,20 +52,30 @@ absl::StatusOr<UniqueFd> NewSocket() {
 
 }  // namespace
 
+std::string SocketDirectory(const std::string& from_environment,
+                            const std::string& from_caller) {
+  if (!from_environment.empty()) return from_environment;
+  return from_caller.empty() ? "/run/serai/s" : from_caller;
+}
+
 absl::StatusOr<std::string> SocketPath(const std::string& directory,
                                        const std::string& namespace_name,
-                                       const std::string& id) {
+                                       const std::string& id,
+                                       const std::string& client) {
   const std::string name = absl::StrCat(namespace_name, "-", id);
   std::string path = absl::StrCat(JoinPath(directory, name), kSuffix);
-  if (path.size() <= kMaxPath) return path;
+  if (client.empty() && path.size() <= kMaxPath) return path;
   const size_t fixed =
       JoinPath(directory, "").size() + 1 + kHashDigits + sizeof(kSuffix) - 1;
   if (fixed + kLeastNameLength > kMaxPath) {
     return absl::InvalidArgumentError(
         absl::StrCat("socket directory ", directory, ": the path is too long"));
   }
+  // A name has no '@'.
+  const std::string hashed =
+      client.empty() ? name : absl::StrCat(name, "@", client);
   return absl::StrCat(JoinPath(directory, name.substr(0, kMaxPath - fixed)),
-                      "-", absl::StrFormat("%016x", Hash(name)), kSuffix);
+                      "-", absl::StrFormat("%016x", Hash(hashed)), kSuffix);
 }
 
 absl::StatusOr<UniqueFd> LockSocketDirectory(const std::string& directory) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/state_file.h"
 
+#include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/file.h"
@@ -10,54 +12,125 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr int kVersion = 1;
+constexpr uint64_t kVersion = 1;
 constexpr size_t kMaxBytes = 64 * 1024;
 
 std::string PathIn(const std::string& bundle) {
   return JoinPath(bundle, "serai-task.json");
 }
 
+Json ToJson(const TaskRecord& record) {
+  Json json = {{"version", kVersion},
+               {"id", record.id},
+               {"pod", record.pod},
+               {"pid", record.pid},
+               {"startTime", record.start_time},
+               {"cgroup", record.cgroup},
+               {"madeCgroups", record.made_cgroups}};
+  for (const RecordedTap& tap : record.taps) {
+    json["taps"].push_back({{"netns", tap.netns}, {"name", tap.name}});
+  }
+  if (record.exit) {
+    json["exit"] = {{"status", record.exit->status},
+                    {"timeNs", absl::ToUnixNanos(record.exit->time)}};
+  }
+  return json;
+}
+
+// Reads the members of an object, each of which may be missing; remembers
+// whether one was there that is not what it should be.
+class Members {
+ public:
+  explicit Members(const Json& object) : object_(object) {
+    if (!object.is_object()) good_ = false;
+  }
+
+  bool good() const { return good_; }
+
+  const Json* Find(const char* name) const {
+    if (!object_.is_object()) return nullptr;
+    const auto found = object_.find(name);
+    return found == object_.end() ? nullptr : &*found;
+  }
+
+  std::string String(const char* name) {
+    const Json* found = Find(name);
+    if (found == nullptr) return "";
+    if (found->is_string()) return found->get<std::string>();
+    good_ = false;
+    return "";
+  }
+
+  uint64_t Number(const char* name, uint64_t max) {
+    const Json* found = Find(name);
+    if (found == nullptr) return 0;
+    if (found->is_number_unsigned() && found->get<uint64_t>() <= max) {
+      return found->get<uint64_t>();
+    }
+    good_ = false;
+    return 0;
+  }
+
+  // Calls `take` with each element of an array.
+  template <typename Take>
+  void Each(const char* name, Take take) {
+    const Json* found = Find(name);
+    if (found == nullptr) return;
+    if (!found->is_array()) good_ = false;
+    for (const Json& element : *found) good_ = take(element) && good_;
+  }
+
+ private:
+  const Json& object_;
+  bool good_ = true;
+};
+
+// False when the JSON is no record.
+bool FromJson(const Json& json, TaskRecord& record) {
+  Members members(json);
+  if (members.Number("version", kVersion) != kVersion) return false;
+  record.id = members.String("id");
+  record.pod = members.String("pod");
+  record.pid = static_cast<pid_t>(
+      members.Number("pid", std::numeric_limits<pid_t>::max()));
+  record.start_time = members.Number("startTime", UINT64_MAX);
+  record.cgroup = members.String("cgroup");
+  members.Each("madeCgroups", [&](const Json& element) {
+    if (element.is_string()) record.made_cgroups.push_back(element);
+    return element.is_string();
+  });
+  members.Each("taps", [&](const Json& element) {
+    Members tap(element);
+    record.taps.push_back({tap.String("netns"), tap.String("name")});
+    return tap.good();
+  });
+  if (const Json* found = members.Find("exit")) {
+    Members exit(*found);
+    record.exit = RecordedExit{
+        static_cast<uint32_t>(exit.Number("status", UINT32_MAX)),
+        absl::FromUnixNanos(
+            static_cast<int64_t>(exit.Number("timeNs", INT64_MAX)))};
+    if (!exit.good()) return false;
+  }
+  return members.good();
+}
+
 }  // namespace
 
 absl::Status WriteTaskRecord(const std::string& bundle,
                              const TaskRecord& record) {
-  const Json json = {
-      {"version", kVersion},     {"id", record.id},
-      {"pid", record.pid},       {"startTime", record.start_time},
-      {"cgroup", record.cgroup}, {"madeCgroups", record.made_cgroups}};
   return WriteFileAtomic(
       PathIn(bundle),
-      json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0600,
-      Durability::kProcess);  // no process outlives the machine
+      ToJson(record).dump(2, ' ', false, Json::error_handler_t::replace) + "\n",
+      0600, Durability::kProcess);  // no process outlives the machine
 }
 
 absl::StatusOr<TaskRecord> ReadTaskRecord(const std::string& bundle) {
   const std::string path = PathIn(bundle);
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxBytes));
-  const Json json = Json::parse(text, nullptr, false);
-  const absl::Status damaged =
-      absl::DataLossError(absl::StrCat(path, " is damaged"));
-  if (!json.is_object()) return damaged;
-  const auto id = json.find("id");
-  const auto pid = json.find("pid");
-  const auto start_time = json.find("startTime");
-  const auto cgroup = json.find("cgroup");
-  const auto made = json.find("madeCgroups");
-  if (json.value("version", Json()) != kVersion || id == json.end() ||
-      !id->is_string() || pid == json.end() || !pid->is_number_unsigned() ||
-      start_time == json.end() || !start_time->is_number_unsigned() ||
-      cgroup == json.end() || !cgroup->is_string() || made == json.end() ||
-      !made->is_array()) {
-    return damaged;
-  }
   TaskRecord record;
-  record.id = id->get<std::string>();
-  record.pid = pid->get<pid_t>();
-  record.start_time = start_time->get<uint64_t>();
-  record.cgroup = cgroup->get<std::string>();
-  for (const Json& directory : *made) {
-    if (!directory.is_string()) return damaged;
-    record.made_cgroups.push_back(directory.get<std::string>());
+  if (!FromJson(Json::parse(text, nullptr, false), record)) {
+    return absl::DataLossError(absl::StrCat(path, " is damaged"));
   }
   return record;
 }

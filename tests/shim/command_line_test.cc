@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shim's own command line, and the one it makes for the tender.
+// The command line that the shim makes for the tender.
 #include <fcntl.h>
 
 #include <string>
@@ -7,7 +7,6 @@
 
 #include "lib/base/file.h"
 #include "shim/arguments.h"
-#include "shim/options.h"
 #include "tests/support/status_matchers.h"
 
 namespace serai::shim {
@@ -17,31 +16,6 @@ using ::serai::testing::HasStatus;
 using ::testing::ElementsAre;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
-TEST(OptionsTest, TakesWhatContainerdGives) {
-  ASSERT_OK_AND_ASSIGN(
-      const Options options,
-      ParseOptions({"-namespace", "k8s.io", "-address", "/run/c.sock",
-                    "-publish-binary", "/usr/bin/containerd", "-id", "abc-1",
-                    "-debug", "--bundle=/b", "start"}));
-  EXPECT_EQ(options.namespace_name, "k8s.io");
-  EXPECT_EQ(options.id, "abc-1");
-  EXPECT_EQ(options.bundle, "/b");
-  EXPECT_EQ(options.command, "start");
-}
-
-TEST(OptionsTest, RefusesWhatItCannotUse) {
-  EXPECT_THAT(ParseOptions({}), HasStatus(kInvalid, "command"));
-  EXPECT_THAT(ParseOptions({"-id", "a", "-namespace", "n", "run"}),
-              HasStatus(kInvalid, "\"run\""));
-  EXPECT_THAT(ParseOptions({"start", "more"}), HasStatus(kInvalid, "more"));
-  EXPECT_THAT(ParseOptions({"start", "-id"}), HasStatus(kInvalid, "a value"));
-  EXPECT_THAT(ParseOptions({"-x", "start"}), HasStatus(kInvalid, "-x"));
-  for (const std::string id : {"", "..", "a/b", "-a", "a b", "a\n"}) {
-    EXPECT_THAT(ParseOptions({"-namespace", "n", "-id", id, "start"}),
-                HasStatus(kInvalid, "-id"));
-  }
-}
 
 class TenderCommandTest : public ::testing::Test {
  protected:

@@ -74,7 +74,7 @@ absl::StatusOr<std::string> PodShim::Command(const std::string& command,
                                              const std::string& directory) {
   SubprocessSpec spec;
   spec.program = BuildDir() + "/bin/containerd-shim-serai-v2";
-  spec.args = {"-namespace", "test", "-address", "/none", "-publish-binary",
+  spec.args = {"-namespace", "test", "-address", "", "-publish-binary",
                "/none",      "-id",  "pod",      command};
   spec.env = {absl::StrCat("SERAI_TENDER=", tender_),
               absl::StrCat("SERAI_SHIM_SOCKET_DIR=", dir_ / "s")};
