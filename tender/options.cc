@@ -126,6 +126,20 @@ bool ParsePlace(const char* value, Place* place) {
   return value[0] != '\0' && (value[0] != '@' || place->fd >= 0);
 }
 
+// "@MACHINE:@MEMORY", in place of a directory with these.
+bool ParseSnapshotFiles(const char* value, Options* options) {
+  const string_view text = value;
+  const size_t colon = text.find(':');
+  Place& place = options->restore_from;
+  if (text[0] != '@' || colon == string_view::npos ||
+      !ParseDescriptor(text.substr(0, colon), &place.fd) ||
+      !ParseDescriptor(text.substr(colon + 1), &options->restore_memory_fd)) {
+    return false;
+  }
+  place.path = value;
+  return true;
+}
+
 // "--NAME" with nothing behind it.
 bool ParseFlag(string_view argument, Options* options) {
   if (argument == "--x-exec-heap") {
@@ -219,7 +233,9 @@ ParseResult Parser::ParseOne() {
   if (Place* place = FindPlace(name, options_); place != nullptr) {
     const char* value =
         equals == string_view::npos ? argv_[++at_] : text + equals + 1;
-    if (value == nullptr || !ParsePlace(value, place)) {
+    if (value == nullptr ||
+        (!ParsePlace(value, place) && (place != &options_->restore_from ||
+                                       !ParseSnapshotFiles(value, options_)))) {
       return Fail("Invalid option, which takes a directory", text);
     }
     return ParseResult::kRun;
@@ -318,8 +334,12 @@ void PrintUsage() {
       "  --dumpcore=DIR|@FD             leave a core file when it crashes\n"
       "  --gdb[=unix:PATH|tcp:PORT]     wait for gdb first (hvt)\n"
       "  --gdb-port=PORT                on this port (default 1234)\n"
-      "  --snapshot-to=DIR|@FD          SIGUSR2 writes a snapshot (hvt)\n"
-      "  --restore-from=DIR|@FD         go on with a snapshot, without KERNEL\n"
+      "  --snapshot-to=DIR|@FD          SIGUSR2 writes a snapshot (hvt), also "
+      "to\n"
+      "                                 a directory that comes by a socket, "
+      "@FD\n"
+      "  --restore-from=DIR|@FD|@MACHINE:@MEMORY\n"
+      "                                 go on with a snapshot, without KERNEL\n"
       "  --help, --version\n";
   ::dprintf(STDERR_FILENO, kUsage, ProgramName());
 }

@@ -15,7 +15,7 @@
 
 namespace serai::tender {
 
-// A directory: by its path, by a descriptor, or not given at all.
+// A directory, by its path or a descriptor, or not given at all.
 struct Place {
   const char* path = nullptr;
   int fd = -1;
@@ -69,8 +69,11 @@ struct Options {
   JailOptions jail;
   GdbOptions gdb;
   Place dump_core;
+  // A directory, or a socket that one comes by when it is asked for.
   Place snapshot_to;
+  // A directory, or the machine file in `fd` and the memory file below.
   Place restore_from;
+  int restore_memory_fd = -1;
   // The unikernel's path, as given; @FD is in kernel_fd too. Null with
   // restore_from.
   const char* kernel = nullptr;

@@ -65,6 +65,52 @@ bool ReadTrailer(int fd, uint64_t size, const SnapshotState& state,
   return true;
 }
 
+// That of a descriptor that was handed over; false with *error.
+bool SizeOf(int fd, const char* name, uint64_t* size, solo5::Error* error) {
+  struct stat status = {};
+  if (::fstat(fd, &status) != 0) {
+    return Fail(error, name, std::strerror(errno));
+  }
+  if (!S_ISREG(status.st_mode)) return Fail(error, name, "is no file");
+  *size = static_cast<uint64_t>(status.st_size);
+  return true;
+}
+
+bool ReadState(int fd, uint64_t size, SnapshotState* state,
+               solo5::Error* error) {
+  *state = {};
+  const ssize_t n = ::pread(fd, state, sizeof(*state), 0);
+  if (n < 0) return Fail(error, kMachineName, std::strerror(errno));
+  solo5::Error reason;
+  const size_t whole =
+      static_cast<uint64_t>(n) == std::min<uint64_t>(size, sizeof(*state))
+          ? size
+          : 0;
+  if (CheckSnapshot(*state, whole, &reason)) return true;
+  return Fail(error, kMachineName, reason.message);
+}
+
+// The two files that the options hand over. They are what they are: nobody
+// replaces one of them.
+bool ReadGiven(const Options& options, Snapshot* snapshot,
+               solo5::Error* error) {
+  const int machine = options.restore_from.fd;
+  const int memory = options.restore_memory_fd;
+  uint64_t size = 0;
+  if (!SizeOf(machine, kMachineName, &size, error) ||
+      !ReadState(machine, size, &snapshot->state, error)) {
+    return false;
+  }
+  const char* name = MemoryName(snapshot->state.memory_number);
+  if (!SizeOf(memory, name, &size, error) ||
+      !ReadTrailer(memory, size, snapshot->state, name, error)) {
+    return false;
+  }
+  ::close(machine);
+  snapshot->memory_fd = memory;
+  return true;
+}
+
 bool OpenBoth(int directory, Snapshot* snapshot, solo5::Error* error) {
   if (!ReadMachine(directory, &snapshot->state, error)) return false;
   const char* name = MemoryName(snapshot->state.memory_number);
@@ -75,6 +121,17 @@ bool OpenBoth(int directory, Snapshot* snapshot, solo5::Error* error) {
   if (ReadTrailer(fd, size, snapshot->state, name, error)) return true;
   ::close(fd);
   return false;
+}
+
+bool ReadDirectory(const Options& options, Snapshot* snapshot,
+                   solo5::Error* error) {
+  const int directory = OpenDirectory(options.restore_from, "--restore-from");
+  bool read = false;
+  for (int i = 0; i <= kAttempts && !read; ++i) {
+    read = OpenBoth(directory, snapshot, error);
+  }
+  if (options.restore_from.fd < 0) ::close(directory);
+  return read;
 }
 
 void CheckOptions(const SnapshotState& state, const Options& options) {
@@ -198,28 +255,19 @@ bool ReadMachine(int directory, SnapshotState* state, solo5::Error* error) {
   uint64_t size = 0;
   const int fd = OpenFile(directory, kMachineName, &size, error);
   if (fd < 0) return false;
-  *state = {};
-  const ssize_t n = ::pread(fd, state, sizeof(*state), 0);
-  const int saved = errno;
+  const bool read = ReadState(fd, size, state, error);
   ::close(fd);
-  if (n < 0) return Fail(error, kMachineName, std::strerror(saved));
-  solo5::Error reason;
-  const size_t whole =
-      static_cast<uint64_t>(n) == std::min<uint64_t>(size, sizeof(*state))
-          ? size
-          : 0;
-  if (CheckSnapshot(*state, whole, &reason)) return true;
-  return Fail(error, kMachineName, reason.message);
+  return read;
 }
 
 void ReadSnapshot(const Options& options, Snapshot* snapshot, Guest* guest) {
-  const int directory = OpenDirectory(options.restore_from, "--restore-from");
   solo5::Error error;
-  for (int i = 0; !OpenBoth(directory, snapshot, &error); ++i) {
-    if (i < kAttempts) continue;
+  const bool read = options.restore_memory_fd >= 0
+                        ? ReadGiven(options, snapshot, &error)
+                        : ReadDirectory(options, snapshot, &error);
+  if (!read) {
     Fatal("--restore-from: %s: %s", options.restore_from.path, error.message);
   }
-  if (options.restore_from.fd < 0) ::close(directory);
   CheckOptions(snapshot->state, options);
   FillUnikernel(snapshot->state, &guest->unikernel);
   guest->memory = snapshot->state.memory;

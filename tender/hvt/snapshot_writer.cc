@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,21 +46,38 @@ uint32_t NumberOfPresent(int directory, const char* path) {
         error.message);
 }
 
+bool IsSocket(int fd) {
+  struct stat status = {};
+  return fd >= 0 && ::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
 }  // namespace
 
 SnapshotWriter::SnapshotWriter(const Place& place, const MemoryWriter* memory)
-    : memory_(memory), directory_(OpenDirectory(place, "--snapshot-to")) {
+    : memory_(memory) {
+  if (IsSocket(place.fd)) {
+    inbox_ = place.fd;
+    // What stands at directory_ while there is no directory.
+    directory_ = ::fcntl(inbox_, F_DUPFD_CLOEXEC, 0);
+    if (directory_ < 0) Fatal("fcntl: %s", std::strerror(errno));
+  } else {
+    OpenDirectoryOf(place);
+  }
+  if (::getrandom(id_.data(), sizeof(id_), 0) != sizeof(id_)) {
+    Fatal("getrandom: %s", std::strerror(errno));
+  }
+  // A limit to the size of files is an error like any other.
+  ::signal(SIGXFSZ, SIG_IGN);
+}
+
+void SnapshotWriter::OpenDirectoryOf(const Place& place) {
+  directory_ = OpenDirectory(place, "--snapshot-to");
   if (::flock(directory_, LOCK_EX | LOCK_NB) != 0) {
     Fatal("--snapshot-to: %s: %s", place.path,
           errno == EWOULDBLOCK ? "another guest's snapshots go there"
                                : std::strerror(errno));
   }
   memory_number_ = NumberOfPresent(directory_, place.path);
-  if (::getrandom(id_.data(), sizeof(id_), 0) != sizeof(id_)) {
-    Fatal("getrandom: %s", std::strerror(errno));
-  }
-  // A limit to the size of files is an error like any other.
-  ::signal(SIGXFSZ, SIG_IGN);
 }
 
 void SnapshotWriter::Bind(Bindings* bindings) {
@@ -70,6 +89,42 @@ void SnapshotWriter::Bind(Bindings* bindings) {
       .Set(Slot::kMemoryName1, AddressOf(kMemoryName1))
       .Set(Slot::kNewMachineName, AddressOf(kNewMachineName))
       .Set(Slot::kMachineName, AddressOf(kMachineName));
+  if (inbox_ < 0) return;
+  bindings->Have(Situation::kSnapshotInbox).Set(Slot::kSnapshotInboxFd, inbox_);
+}
+
+// A descriptor that comes gets the number file_, and there is room for one.
+bool SnapshotWriter::Receive(const char** failed) {
+  *failed = "receiving the directory";
+  char byte = 0;
+  iovec data = {&byte, sizeof(byte)};
+  alignas(cmsghdr) char control[CMSG_LEN(sizeof(int))] = {};
+  msghdr message = {};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  if (::recvmsg(inbox_, &message, policy::kReceiveDirectory) < 0) return false;
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  int fd = -1;
+  if (header != nullptr && header->cmsg_type == SCM_RIGHTS &&
+      header->cmsg_len == CMSG_LEN(sizeof(fd))) {
+    std::memcpy(&fd, CMSG_DATA(header), sizeof(fd));
+  }
+  if (fd != file_) {
+    errno = EBADMSG;
+    return false;
+  }
+  const bool placed = ::dup3(fd, directory_, O_CLOEXEC) == directory_;
+  Close(false);
+  memory_number_ = 1;
+  return placed;
+}
+
+void SnapshotWriter::LetGo() const {
+  const int saved = errno;
+  ::dup3(inbox_, directory_, O_CLOEXEC);
+  errno = saved;
 }
 
 void SnapshotWriter::Remove(const char* name) const {
@@ -128,6 +183,14 @@ bool SnapshotWriter::WriteMachine(const SnapshotState& state,
 }
 
 int64_t SnapshotWriter::Write(SnapshotState* state, const char** failed) {
+  if (inbox_ < 0) return WriteBoth(state, failed);
+  if (!Receive(failed)) return -1;
+  const int64_t bytes = WriteBoth(state, failed);
+  LetGo();
+  return bytes;
+}
+
+int64_t SnapshotWriter::WriteBoth(SnapshotState* state, const char** failed) {
   const uint32_t number = 1 - memory_number_;
   ++id_[1];
   state->magic = kSnapshotMagic;

@@ -36,6 +36,7 @@ class Descriptors {
     Add(options.dump_core.fd);
     Add(options.snapshot_to.fd);
     Add(options.restore_from.fd);
+    Add(options.restore_memory_fd);
     Add(options.gdb.listener_fd);
     for (size_t i = 0; i < options.device_option_count; ++i) {
       Add(options.device_options[i].fd);

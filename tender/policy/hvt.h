@@ -10,6 +10,7 @@
 #include <linux/kvm.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <ctime>
@@ -29,6 +30,8 @@ inline constexpr unsigned long kKvmGetXsave = _IOR(KVMIO, 0xa4, XsaveRegion);
 // How core files and snapshots are made: never over what is there.
 inline constexpr int kNewFile =
     O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+// How the tender takes in a directory that it is handed.
+inline constexpr int kReceiveDirectory = MSG_DONTWAIT | MSG_CMSG_CLOEXEC;
 // A guest's memory may hold its secrets.
 inline constexpr mode_t kNewFileMode = 0600;
 
@@ -270,6 +273,25 @@ inline constexpr Rule kHvtRules[] = {
      .situation = Situation::kSnapshot,
      .where = {Argument(0) == Slot::kSnapshotFd},
      .reason = "makes room for the next file"},
+
+    // --snapshot-to=@SOCKET: the directory comes when it is wanted.
+    {.call = SYS_recvmsg,
+     .situation = Situation::kSnapshotInbox,
+     .where = {Argument(0) == Slot::kSnapshotInboxFd,
+               Argument(2) == kReceiveDirectory},
+     .reason = "receives the directory of the snapshot that is asked for"},
+    {.call = SYS_dup3,
+     .situation = Situation::kSnapshotInbox,
+     .where = {Argument(0) == Slot::kSnapshotFd,
+               Argument(1) == Slot::kSnapshotDirectoryFd,
+               Argument(2) == O_CLOEXEC},
+     .reason = "puts it where the rules above expect it"},
+    {.call = SYS_dup3,
+     .situation = Situation::kSnapshotInbox,
+     .where = {Argument(0) == Slot::kSnapshotInboxFd,
+               Argument(1) == Slot::kSnapshotDirectoryFd,
+               Argument(2) == O_CLOEXEC},
+     .reason = "lets go of it again"},
 };
 
 }  // namespace serai::tender::policy

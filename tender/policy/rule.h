@@ -35,12 +35,13 @@ enum class Situation : uint8_t {
   kWritableBlockDevice,
   kReadOnlyBlockDevice,
   // From here on: once where Bindings::Have() was called.
-  kStatus,    // --status
-  kDumpCore,  // --dumpcore
-  kSnapshot,  // --snapshot-to
-  kNetRing,   // --net-ring=on
-  kGdb,       // --gdb
-  kPageMap,   // either, where the page map could be opened
+  kStatus,         // --status
+  kDumpCore,       // --dumpcore
+  kSnapshot,       // --snapshot-to
+  kSnapshotInbox,  // likewise, with a socket in place of a directory
+  kNetRing,        // --net-ring=on
+  kGdb,            // --gdb
+  kPageMap,        // either, where the page map could be opened
   kCount,
 };
 
@@ -62,6 +63,7 @@ enum class Slot : uint8_t {
   kPageMapFd,        // Guest::page_map_fd
   kCoreDirectoryFd,  // where the core file goes
   kCoreFd,           // the number that it gets
+  kSnapshotInboxFd,  // the socket that its directory comes by
   kSnapshotDirectoryFd,
   kSnapshotFd,  // the number that each of its files gets
   // Addresses of file names, in memory that nobody can write:
