@@ -38,12 +38,14 @@ void AddDevice(const oci::GuestDevice& device, int fd, TenderCommand& command) {
 
 }  // namespace
 
-std::string JailOption() {
-  if (::geteuid() != 0) return "--jail=user";
+std::string JailOption(bool new_network_namespace) {
+  const char* net = new_network_namespace ? ",net" : "";
+  if (::geteuid() != 0) return absl::StrCat("--jail=user", net);
   // What costs next to nothing. A mount namespace holds a copy of every mount
   // of the node's for a moment, and the root is empty without; a PID namespace
-  // would cost a second process; the network is the pod's.
-  return absl::StrCat("--jail=ipc,uts,uid=", kTenderUser, ",gid=", kTenderUser);
+  // would cost a second process; the network is the pod's, if there is one.
+  return absl::StrCat("--jail=ipc,uts", net, ",uid=", kTenderUser,
+                      ",gid=", kTenderUser);
 }
 
 absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
@@ -51,7 +53,7 @@ absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
                                                 int status_fd, int snapshots) {
   TenderCommand command;
   command.args.emplace_back("serai-tender");
-  command.args.push_back(JailOption());
+  command.args.push_back(JailOption(spec.new_network_namespace));
   const bool restored = guest.snapshot.machine.valid();
   if (guest.memory_mib != 0 && !restored) {
     command.args.push_back(absl::StrCat("--mem=", guest.memory_mib));

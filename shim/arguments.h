@@ -33,7 +33,7 @@ struct TenderCommand {
 
 // The jail that the tender locks itself in. A shim that is not root's has a
 // namespace of its own made for that, in which it may.
-std::string JailOption();
+std::string JailOption(bool new_network_namespace);
 
 // `status_fd` takes the lines that tell how the guest ended.  `snapshots` is
 // the socket that directories for snapshots come by; -1: none are taken.

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
-#include <sched.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -18,15 +13,16 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
-#include "lib/host/cgroup.h"
 #include "lib/host/pidfd.h"
 #include "proto/task/task.pb.h"
 #include "shim/bundle_notes.h"
 #include "shim/live_shim.h"
+#include "shim/pod_network.h"
 #include "shim/rootfs.h"
 #include "shim/socket.h"
 #include "shim/start.h"
 #include "shim/state_file.h"
+#include "shim/task_cgroup.h"
 
 namespace serai::shim {
 namespace {
@@ -72,40 +68,10 @@ absl::Status KillTender(const TaskRecord& record) {
   return absl::DeadlineExceededError("does not end");
 }
 
-// A tap goes with its last descriptor once it is not persistent. This program
-// has one thread and ends soon: it may stay in the namespace.
-absl::Status RemoveTap(const RecordedTap& tap) {
-  if (!tap.netns.empty()) {
-    const absl::StatusOr<UniqueFd> netns = OpenFile(tap.netns, O_RDONLY);
-    // With the namespace goes all that was in it.
-    if (absl::IsNotFound(netns.status())) return absl::OkStatus();
-    RETURN_IF_ERROR(netns.status());
-    if (::setns(netns->get(), CLONE_NEWNET) != 0) {
-      // What was bind-mounted there is gone: an empty file is left.
-      if (errno == EINVAL) return absl::OkStatus();
-      return ErrnoStatus(errno, tap.netns);
-    }
-  }
-  if (::if_nametoindex(tap.name.c_str()) == 0) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile("/dev/net/tun", O_RDWR));
-  ifreq request = {};
-  request.ifr_flags = IFF_TAP | IFF_NO_PI;
-  tap.name.copy(request.ifr_name, IFNAMSIZ - 1);
-  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0 ||
-      ::ioctl(fd.get(), TUNSETPERSIST, 0) != 0) {
-    return ErrnoStatus(errno, "removing it");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status RemoveCgroup(const TaskRecord& record) {
   if (record.cgroup.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const auto hierarchy, host::CgroupHierarchy::Detect());
-  ASSIGN_OR_RETURN(const host::Cgroup cgroup,
-                   host::Cgroup::Open(hierarchy, record.cgroup));
-  RETURN_IF_ERROR(cgroup.KillAll());
-  RETURN_IF_ERROR(cgroup.Remove());
-  return host::RemoveMade(record.made_cgroups);
+  return TaskCgroup::RemoveRecorded(
+      {record.cgroup, record.made_cgroups, record.scope});
 }
 
 // All but the record itself.
@@ -127,8 +93,12 @@ TaskRecord FindRecord(const std::string& bundle, const BundleNotes& notes) {
   TaskRecord known;
   if (absl::IsNotFound(record.status())) return known;
   Warn(record.status());
-  if (absl::StartsWith(notes.cgroups_path, "/")) {
-    known.cgroup = notes.cgroups_path;
+  if (notes.cgroups_path.empty()) return known;
+  const auto place = ParseCgroupsPath(notes.cgroups_path);
+  Warn(place.status());
+  if (place.ok()) {
+    known.cgroup = place->path;
+    known.scope = place->scope;
   }
   return known;
 }

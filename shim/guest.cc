@@ -3,17 +3,14 @@
 
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/openat2.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <memory>
 
 #include "absl/cleanup/cleanup.h"
@@ -22,6 +19,7 @@
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
 #include "lib/host/netns.h"
+#include "lib/oci/rootfs.h"
 #include "lib/solo5/unikernel.h"
 
 namespace serai::shim {
@@ -34,27 +32,16 @@ constexpr uint64_t kMib = 1 << 20;
 constexpr int kTapTries = 25;
 constexpr absl::Duration kTapPause = absl::Milliseconds(10);
 
-// O_NONBLOCK: what stands in an image may be a FIFO, whose open would hang.
-absl::StatusOr<UniqueFd> OpenInRoot(const std::string& root,
-                                    const std::string& path) {
-  ASSIGN_OR_RETURN(const UniqueFd dir, OpenFile(root, O_PATH | O_DIRECTORY),
-                   "root file system");
-  open_how how = {};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  UniqueFd fd(static_cast<int>(
-      ::syscall(SYS_openat2, dir.get(), path.c_str(), &how, sizeof(how))));
-  if (!fd.valid()) {
-    const int error = errno;
-    const std::string what = absl::StrCat("unikernel ", path, " in the image");
-    // The image is at fault, not the caller's id: no NOT_FOUND.
-    if (error == ENOENT || error == ENOTDIR || error == ELOOP) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(what, ": ", std::strerror(error)));
-    }
-    return ErrnoStatus(error, what);
+absl::StatusOr<UniqueFd> OpenUnikernel(int root, const std::string& path) {
+  absl::StatusOr<oci::RootFile> file = oci::OpenRegularInRoot(root, path);
+  if (file.ok()) return std::move(file->fd);
+  // The image is at fault, not the caller's id: no NOT_FOUND.
+  if (absl::IsNotFound(file.status()) ||
+      absl::IsFailedPrecondition(file.status())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("unikernel ", path, ": ", file.status().message()));
   }
-  return fd;
+  return Annotate(file.status(), absl::StrCat("unikernel ", path));
 }
 
 bool Matches(const solo5::ManifestEntry& wanted,
@@ -210,13 +197,9 @@ absl::StatusOr<UniqueFd> OpenKvm() {
 
 }  // namespace
 
-absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec,
-                                const std::string& bundle) {
-  const std::string root = spec.root_path[0] == '/'
-                               ? spec.root_path
-                               : JoinPath(bundle, spec.root_path);
+absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec, int root) {
   Guest guest;
-  ASSIGN_OR_RETURN(guest.kernel, OpenInRoot(root, spec.unikernel_path()));
+  ASSIGN_OR_RETURN(guest.kernel, OpenUnikernel(root, spec.unikernel_path()));
   // Some KiB: on the heap, which shrinks again.
   const auto unikernel = std::make_unique<solo5::Unikernel>();
   solo5::Error error;

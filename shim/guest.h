@@ -12,6 +12,7 @@
 #include "lib/base/unique_fd.h"
 #include "lib/oci/runtime_spec.h"
 #include "lib/solo5/abi.h"
+#include "shim/snapshot.h"
 
 namespace serai::shim {
 
@@ -22,18 +23,18 @@ struct Guest {
   UniqueFd kvm;                   // hvt only
   UniqueFd netns;                 // invalid: the shim's own
   std::vector<UniqueFd> devices;  // as spec.devices
+  SnapshotFiles snapshot;         // to go on from; invalid: none
 };
 
-// Opens everything that `spec` names; `bundle` is where a relative root starts.
-// The unikernel's path is resolved inside the root: no symbolic link leads out
-// of it. Every device of the unikernel's manifest must be attached, and nothing
-// else. Errors name the file or device: INVALID_ARGUMENT where the image or the
+// Opens everything that `spec`, which is complete, names. The unikernel's path
+// is resolved inside the directory `root`: no symbolic link leads out of it.
+// Every device of the unikernel's manifest must be attached, and nothing else.
+// Errors name the file or device: INVALID_ARGUMENT where the image or the
 // specification is at fault, FAILED_PRECONDITION where this machine lacks
 // something (/dev/kvm). Nothing is left behind but what the result owns.
 //
 // Enters the pod's network namespace for a moment: for a program with one
 // thread.
-absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec,
-                                const std::string& bundle);
+absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec, int root);
 
 }  // namespace serai::shim

@@ -26,9 +26,14 @@ Json ToJson(const TaskRecord& record) {
                {"pid", record.pid},
                {"startTime", record.start_time},
                {"cgroup", record.cgroup},
-               {"madeCgroups", record.made_cgroups}};
+               {"madeCgroups", record.made_cgroups},
+               {"scope", record.scope}};
   for (const RecordedTap& tap : record.taps) {
-    json["taps"].push_back({{"netns", tap.netns}, {"name", tap.name}});
+    json["taps"].push_back({{"netns", tap.netns},
+                            {"netnsInode", tap.netns_inode},
+                            {"interface", tap.interface},
+                            {"name", tap.name},
+                            {"index", tap.index}});
   }
   if (record.exit) {
     json["exit"] = {{"status", record.exit->status},
@@ -95,13 +100,17 @@ bool FromJson(const Json& json, TaskRecord& record) {
       members.Number("pid", std::numeric_limits<pid_t>::max()));
   record.start_time = members.Number("startTime", UINT64_MAX);
   record.cgroup = members.String("cgroup");
+  record.scope = members.String("scope");
   members.Each("madeCgroups", [&](const Json& element) {
     if (element.is_string()) record.made_cgroups.push_back(element);
     return element.is_string();
   });
   members.Each("taps", [&](const Json& element) {
     Members tap(element);
-    record.taps.push_back({tap.String("netns"), tap.String("name")});
+    record.taps.push_back(
+        {tap.String("netns"), tap.Number("netnsInode", UINT64_MAX),
+         tap.String("interface"), tap.String("name"),
+         static_cast<uint32_t>(tap.Number("index", INT32_MAX))});
     return tap.good();
   });
   if (const Json* found = members.Find("exit")) {

@@ -21,8 +21,11 @@ namespace serai::shim {
 
 // A tap that the shim made.
 struct RecordedTap {
-  std::string netns;  // the path of its network namespace; empty: the host's
+  std::string netns;         // the path of its network namespace
+  uint64_t netns_inode = 0;  // with the path, the namespace's identity
+  std::string interface;     // that leads to the tap
   std::string name;
+  uint32_t index = 0;  // with the name, the tap's identity
 
   bool operator==(const RecordedTap&) const = default;
 };
@@ -41,6 +44,7 @@ struct TaskRecord {
   uint64_t start_time = 0;  // with the pid, the process's identity
   std::string cgroup;       // empty: none
   std::vector<std::string> made_cgroups;  // directories, parents first
+  std::string scope;  // systemd's unit of the cgroup; empty: none
   std::vector<RecordedTap> taps;
   std::optional<RecordedExit> exit;  // none: it has not ended, or nobody saw
 

@@ -13,6 +13,10 @@
 
 namespace serai::guest {
 
+// A quantity ("128Mi"): the guest's size where its container has no limit, or
+// less than that.
+inline constexpr char kPodAnnotationMemory[] = "serai.dev/memory";
+
 // Of a guest whose container has no memory limit; bytes.
 inline constexpr int64_t kDefaultMemory = 64 << 20;
 // What a container's cgroup limit is above its guest's size; bytes.

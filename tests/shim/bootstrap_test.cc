@@ -174,7 +174,9 @@ TEST(TaskRecordTest, ReadsBackWhatWasWritten) {
   ASSERT_OK(WriteTaskRecord(dir.path(), record));
   ASSERT_OK_AND_ASSIGN(const TaskRecord first, ReadTaskRecord(dir.path()));
   EXPECT_EQ(first, record);
-  record.taps = {{"/run/netns/x", "serai0"}, {"", "serai1"}};
+  record.scope = "serai-c.scope";
+  record.taps = {{"/run/netns/x", 4026532281, "eth0", "serai0", 7},
+                 {"/run/netns/y", 1, "net1", "serai0", 8}};
   record.exit =
       RecordedExit{137, absl::FromUnixNanos(1'700'000'000'000'000'001)};
   ASSERT_OK(WriteTaskRecord(dir.path(), record));

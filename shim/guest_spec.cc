@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/guest_spec.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "lib/base/file.h"
+#include "lib/base/quantity.h"
+#include "lib/guest/devices.h"
+#include "lib/guest/find_unikernel.h"
+#include "lib/guest/memory.h"
+#include "lib/guest/network_args.h"
+#include "lib/guest/node_targets.h"
+#include "lib/oci/guest_arguments.h"
+#include "lib/oci/json_reader.h"
+#include "lib/oci/rootfs.h"
+#include "shim/ask_child.h"
+#include "shim/log.h"
+#include "shim/pod_network.h"
+
+namespace serai::shim {
+namespace {
+
+using oci::Json;
+
+constexpr absl::Duration kTimeout = absl::Seconds(20);
+constexpr size_t kMaxUevent = 4096;
+
+// Annotations of the pod and of the image are one map here: whoever wrote the
+// specification has put them together.
+guest::ImageWords WordsOf(const oci::RuntimeSpec& spec) {
+  guest::ImageWords words;
+  words.pod_annotations = spec.annotations;
+  words.annotations = spec.annotations;
+  if (!spec.unikernel.empty()) {
+    words.annotations[oci::kUnikernelAnnotation] = spec.unikernel;
+  }
+  words.entrypoint = spec.args;
+  words.working_dir = spec.cwd;
+  words.speaker = "the container";
+  return words;
+}
+
+// What the guest is told by the user: without args[0] where that is a program,
+// the unikernel or another. As everywhere, a first word that is neither an
+// absolute path nor a file's is the guest's.
+std::vector<std::string> UserArgs(const oci::RuntimeSpec& spec, int root) {
+  std::vector<std::string> args = spec.args;
+  if (args.empty()) return args;
+  const std::string& first = args.front();
+  const bool is_program =
+      first.rfind('/', 0) == 0 ||
+      (!first.empty() &&
+       oci::OpenRegularInRoot(root, JoinPath(spec.cwd, first)).ok());
+  if (is_program) args.erase(args.begin());
+  return args;
+}
+
+absl::StatusOr<uint64_t> MemoryOf(const oci::RuntimeSpec& spec,
+                                  const solo5::Unikernel& unikernel) {
+  const int64_t limit = spec.resources.memory_limit.value_or(0);
+  const auto annotation = spec.annotations.find(guest::kPodAnnotationMemory);
+  if (annotation != spec.annotations.end()) {
+    const std::string name =
+        absl::StrCat("annotation ", guest::kPodAnnotationMemory);
+    ASSIGN_OR_RETURN(const int64_t wanted, ParseQuantity(annotation->second),
+                     name);
+    if (limit > 0 && wanted > limit) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          name, " of ", wanted,
+          " bytes is above the container's memory limit of ", limit));
+    }
+    return guest::GuestMemory(wanted, name, unikernel);
+  }
+  return limit > 0 ? guest::GuestMemory(limit, "the memory limit", unikernel)
+                   : guest::GuestMemory(guest::kDefaultMemory,
+                                        "the default memory", unikernel);
+}
+
+// The node's own file of a block device that containerd names by its number. A
+// path where nothing is when there is none.
+std::string NodeOf(const oci::BlockDevice& device) {
+  const std::string number = absl::StrCat(device.major, ":", device.minor);
+  const auto uevent =
+      ReadFile(absl::StrCat("/sys/dev/block/", number, "/uevent"), kMaxUevent);
+  if (uevent.ok()) {
+    for (absl::string_view line : absl::StrSplit(*uevent, '\n')) {
+      if (!absl::ConsumePrefix(&line, "DEVNAME=")) continue;
+      const std::string path = absl::StrCat("/dev/", line);
+      struct stat st = {};
+      if (::stat(path.c_str(), &st) == 0 && S_ISBLK(st.st_mode) &&
+          st.st_rdev == ::makedev(device.major, device.minor)) {
+        return path;
+      }
+    }
+  }
+  return absl::StrCat("/dev/block/", number);
+}
+
+// Block volumes go before mounts.
+std::vector<guest::Volume> VolumesOf(const oci::RuntimeSpec& spec) {
+  std::vector<guest::Volume> volumes;
+  for (const oci::BlockDevice& device : spec.block_devices) {
+    volumes.push_back({device.path, NodeOf(device), device.read_only});
+  }
+  for (const oci::BindMount& mount : spec.mounts) {
+    volumes.push_back({mount.destination, mount.source, mount.read_only});
+  }
+  return volumes;
+}
+
+// Whoever gives the guest's memory gives the cgroup's limit as well.
+absl::Status SetMemory(const solo5::Unikernel& unikernel,
+                       oci::RuntimeSpec& spec) {
+  if (spec.guest_memory) return absl::OkStatus();
+  ASSIGN_OR_RETURN(spec.guest_memory, MemoryOf(spec, unikernel));
+  spec.resources.memory_limit =
+      static_cast<int64_t>(*spec.guest_memory) + guest::kOverheadMemory;
+  return absl::OkStatus();
+}
+
+// In the child.
+absl::StatusOr<CompletedSpec> Complete(oci::RuntimeSpec spec, int root) {
+  ASSIGN_OR_RETURN(
+      const guest::FoundUnikernel found,
+      guest::FindUnikernel(root, WordsOf(spec), guest::ProbeNode()));
+  RETURN_IF_ERROR(SetMemory(found.unikernel, spec));
+  const bool wants_network = guest::WantsNetwork(found.unikernel);
+  PodNetwork network;
+  if (wants_network) {
+    ASSIGN_OR_RETURN(network, LookAtPodNetwork(spec),
+                     "the unikernel has a network device");
+  }
+  ASSIGN_OR_RETURN(
+      spec.devices,
+      guest::MatchDevices(found.unikernel, {network.taken, VolumesOf(spec)}));
+  ASSIGN_OR_RETURN(const bool with_args,
+                   guest::WantsNetworkArgs(spec.annotations));
+  const std::vector<std::string> user_args = UserArgs(spec, root);
+  spec.args = with_args ? guest::WithNetworkArgs(network.addresses,
+                                                 spec.devices, user_args)
+                        : user_args;
+  RETURN_IF_ERROR(oci::EscapeArguments(spec.args).status());
+  spec.args.insert(spec.args.begin(), found.path);
+  spec.unikernel = found.path;
+  spec.complete = true;
+  CompletedSpec completed = {std::move(spec), std::nullopt};
+  if (wants_network) {
+    ASSIGN_OR_RETURN(completed.tap, MakeTap(completed.spec, network));
+  }
+  return completed;
+}
+
+// What the child says: the specification as a config.json, so that it is
+// checked as one, and the tap. Nothing that the parent has anyway.
+std::string ToReport(CompletedSpec completed) {
+  completed.spec.annotations.clear();
+  completed.spec.mounts.clear();
+  completed.spec.block_devices.clear();
+  Json report = {{"spec", oci::ToJson(completed.spec)}};
+  if (completed.tap) {
+    report["tap"] = {{"netns", completed.tap->netns},
+                     {"netnsInode", completed.tap->netns_inode},
+                     {"interface", completed.tap->interface},
+                     {"name", completed.tap->name},
+                     {"index", completed.tap->index}};
+  }
+  return oci::Dump(report, -1);
+}
+
+absl::StatusOr<CompletedSpec> FromReport(const std::string& text) {
+  const Json report = oci::ParseJson(text).value_or(Json());
+  if (!report.is_object()) return oci::Bad("the report", "is not an object");
+  std::string config;
+  RETURN_IF_ERROR(oci::ReadString(report, "", "spec", config));
+  CompletedSpec completed;
+  ASSIGN_OR_RETURN(completed.spec, oci::ParseRuntimeSpec(config));
+  const Json* tap = nullptr;
+  RETURN_IF_ERROR(oci::ReadObject(report, "", "tap", tap));
+  if (tap == nullptr) return completed;
+  RecordedTap& out = completed.tap.emplace();
+  RETURN_IF_ERROR(oci::ReadString(*tap, "tap.", "netns", out.netns));
+  RETURN_IF_ERROR(
+      oci::ReadInteger<uint64_t>(*tap, "tap.", "netnsInode", out.netns_inode));
+  RETURN_IF_ERROR(oci::ReadString(*tap, "tap.", "interface", out.interface));
+  RETURN_IF_ERROR(oci::ReadString(*tap, "tap.", "name", out.name));
+  RETURN_IF_ERROR(oci::ReadInteger<uint32_t>(*tap, "tap.", "index", out.index));
+  return completed;
+}
+
+// After a child that has not told what it made.
+void CleanUpAfterChild(const oci::RuntimeSpec& spec) {
+  if (spec.network_namespace.empty()) return;
+  const absl::Status removed = RemoveIdleTap(spec);
+  if (!removed.ok()) LogWarning(removed.message());
+}
+
+}  // namespace
+
+absl::StatusOr<CompletedSpec> CompleteSpec(const oci::RuntimeSpec& spec,
+                                           int root) {
+  const auto work = [&]() -> absl::StatusOr<std::string> {
+    ASSIGN_OR_RETURN(CompletedSpec completed, Complete(spec, root));
+    return ToReport(std::move(completed));
+  };
+  const absl::StatusOr<std::string> report = AskChild(work, kTimeout);
+  absl::StatusOr<CompletedSpec> completed =
+      report.ok() ? FromReport(*report) : report.status();
+  if (absl::IsInternal(completed.status()) ||
+      absl::IsDeadlineExceeded(completed.status())) {
+    CleanUpAfterChild(spec);
+  }
+  RETURN_IF_ERROR(completed.status());
+  completed->spec.annotations = spec.annotations;
+  return completed;
+}
+
+}  // namespace serai::shim

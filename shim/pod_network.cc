@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/pod_network.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdint>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "lib/base/file.h"
+#include "lib/host/interface.h"
+#include "lib/host/netns.h"
+#include "lib/host/tap.h"
+#include "shim/ask_child.h"
+
+namespace serai::shim {
+namespace {
+
+constexpr char kTapName[] = "serai0";
+constexpr size_t kMaxMountInfo = 16 << 20;
+constexpr absl::Duration kRemoveTimeout = absl::Seconds(4);
+
+absl::StatusOr<uint64_t> InodeOf(int fd) {
+  struct stat st = {};
+  if (::fstat(fd, &st) != 0) return ErrnoStatus(errno, "fstat");
+  return static_cast<uint64_t>(st.st_ino);
+}
+
+absl::StatusOr<UniqueFd> OpenPodNetns(const oci::RuntimeSpec& spec) {
+  if (spec.network_namespace.empty()) {
+    return absl::FailedPreconditionError(
+        spec.new_network_namespace
+            ? "the container's network namespace is a new one without an "
+              "interface; give it one that has an interface "
+              "(ctr run --with-ns network:/run/netns/NAME)"
+            : "the container is in the host's network, and a unikernel takes "
+              "over an interface; run it in a pod network of its own");
+  }
+  absl::StatusOr<UniqueFd> netns = host::OpenNetns(spec.network_namespace);
+  if (netns.ok()) return netns;
+  return absl::FailedPreconditionError(
+      absl::StrCat("the pod's network namespace: ", netns.status().message()));
+}
+
+// In mountinfo a space, a tab, a newline and a backslash are "\040" and so on.
+std::string Unescape(absl::string_view text) {
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || text.size() - i < 4) {
+      plain.push_back(text[i]);
+      continue;
+    }
+    plain.push_back(static_cast<char>((text[i + 1] - '0') * 64 +
+                                      (text[i + 2] - '0') * 8 + text[i + 3] -
+                                      '0'));
+    i += 3;
+  }
+  return plain;
+}
+
+// Where the namespace is mounted, by the CNI side: that outlives the process
+// whose /proc/PID/ns/net containerd names. `path` itself when it is nowhere.
+std::string LastingPath(const std::string& path, uint64_t inode) {
+  if (!absl::StartsWith(path, "/proc/")) return path;
+  const auto mounts = ReadFile("/proc/self/mountinfo", kMaxMountInfo);
+  if (!mounts.ok()) return path;
+  const std::string wanted = absl::StrCat("net:[", inode, "]");
+  for (const absl::string_view line : absl::StrSplit(*mounts, '\n')) {
+    const std::vector<absl::string_view> fields =
+        absl::StrSplit(line, absl::MaxSplits(' ', 5));
+    if (fields.size() > 5 && fields[3] == wanted) return Unescape(fields[4]);
+  }
+  return path;
+}
+
+absl::Status Taken(const PodNetwork& network) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the pod's interface ", network.interface,
+      " is another container's: one container of a pod can have a network "
+      "device"));
+}
+
+}  // namespace
+
+absl::StatusOr<PodNetwork> LookAtPodNetwork(const oci::RuntimeSpec& spec) {
+  PodNetwork network;
+  ASSIGN_OR_RETURN(network.netns, OpenPodNetns(spec));
+  const absl::StatusOr<host::Interface> found =
+      host::FindInterface(network.netns.get());
+  if (!found.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the pod's network namespace ", spec.network_namespace,
+                     ": ", found.status().message()));
+  }
+  network.interface = found->name;
+  network.taken = {kTapName, found->mac, found->mtu};
+  for (const host::InterfaceAddress& address : found->addresses) {
+    network.addresses.push_back(
+        {address.address, address.prefix_length, address.gateway});
+  }
+  return network;
+}
+
+absl::StatusOr<RecordedTap> MakeTap(const oci::RuntimeSpec& spec,
+                                    const PodNetwork& network) {
+  const host::TapSpec wanted = {network.interface, kTapName};
+  ASSIGN_OR_RETURN(const uint64_t inode, InodeOf(network.netns.get()));
+  absl::StatusOr<host::Tap> tap = host::CreateTap(network.netns.get(), wanted);
+  if (absl::IsAlreadyExists(tap.status())) {
+    const absl::Status removed =
+        host::RemoveIdleTap(network.netns.get(), wanted);
+    if (absl::IsFailedPrecondition(removed)) return Taken(network);
+    RETURN_IF_ERROR(removed);
+    tap = host::CreateTap(network.netns.get(), wanted);
+  }
+  RETURN_IF_ERROR(tap.status());
+  RecordedTap made;
+  made.netns = LastingPath(spec.network_namespace, inode);
+  made.netns_inode = inode;
+  made.interface = network.interface;
+  made.name = kTapName;
+  made.index = static_cast<uint32_t>(tap->index);
+  return made;
+}
+
+absl::Status RemoveTap(const RecordedTap& tap) {
+  const absl::StatusOr<UniqueFd> netns = OpenFile(tap.netns, O_RDONLY);
+  // With the namespace goes all that was in it.
+  if (absl::IsNotFound(netns.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(netns.status());
+  ASSIGN_OR_RETURN(const uint64_t inode, InodeOf(netns->get()));
+  // What stands there now is something else.
+  if (inode != tap.netns_inode) return absl::OkStatus();
+  const auto remove = [&]() -> absl::StatusOr<std::string> {
+    RETURN_IF_ERROR(host::RemoveTap(netns->get(), {tap.interface, tap.name},
+                                    static_cast<int>(tap.index)));
+    return "";
+  };
+  return AskChild(remove, kRemoveTimeout).status();
+}
+
+absl::Status RemoveIdleTap(const oci::RuntimeSpec& spec) {
+  const auto remove = [&]() -> absl::StatusOr<std::string> {
+    ASSIGN_OR_RETURN(const PodNetwork network, LookAtPodNetwork(spec));
+    const absl::Status removed =
+        host::RemoveIdleTap(network.netns.get(), {network.interface, kTapName});
+    if (!absl::IsFailedPrecondition(removed)) RETURN_IF_ERROR(removed);
+    return "";
+  };
+  return AskChild(remove, kRemoveTimeout).status();
+}
+
+}  // namespace serai::shim
