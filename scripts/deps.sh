@@ -22,7 +22,10 @@ packages=(
 for option in "$@"; do
   case "$option" in
     --tests)
-      packages+=(docker-registry gdb iputils-ping qemu-system-x86 xz-utils)
+      packages+=(
+        containerd docker-registry e2fsprogs gdb iputils-ping mmdebstrap
+        qemu-system-x86 runc xz-utils
+      )
       ;;
     --lint) packages+=(clang clang-format clang-tidy shellcheck) ;;
     *)
@@ -45,13 +48,23 @@ if [[ $EUID -ne 0 ]]; then
   exit 1
 fi
 
-# The tests start a registry of their own on the loopback interface. The
-# package would start one for the whole machine, now and at each boot.
+# The tests start a registry on the loopback interface and a containerd of their
+# own. The packages would start them for the whole machine, now and at each boot.
+services=()
+for service in containerd docker-registry; do
+  [[ " ${missing[*]} " != *" $service "* ]] || services+=("$service")
+done
 policy=/usr/sbin/policy-rc.d
-if [[ " ${missing[*]} " == *" docker-registry "* && ! -e $policy ]]; then
+if [[ ${#services[@]} -gt 0 && ! -e $policy ]]; then
   trap 'rm -f "$policy"' EXIT
-  # shellcheck disable=SC2016  # "$1" is the script's
-  printf '#!/bin/sh\n[ "$1" = docker-registry ] && exit 101\nexit 0\n' >"$policy"
+  {
+    echo '#!/bin/sh'
+    for service in "${services[@]}"; do
+      # shellcheck disable=SC2016  # "$1" is the script's
+      printf '[ "$1" = %s ] && exit 101\n' "$service"
+    done
+    echo 'exit 0'
+  } >"$policy"
   chmod 755 "$policy"
 fi
 
@@ -63,6 +76,7 @@ if ! output=$(apt-get install -y -qq --no-install-recommends "${missing[@]}" 2>&
   exit 1
 fi
 
-if [[ " ${missing[*]} " == *" docker-registry "* ]]; then
-  update-rc.d docker-registry disable >/dev/null
-fi
+for service in "${services[@]}"; do
+  [[ ! -e /etc/init.d/$service ]] || update-rc.d "$service" disable >/dev/null
+  [[ ! -d /run/systemd/system ]] || systemctl -q disable "$service"
+done

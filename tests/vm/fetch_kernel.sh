@@ -1,16 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Brings what the virtual machine of the tests boots into DIRECTORY
+# Brings what the virtual machines of the tests boot into DIRECTORY
 # (build/vm-kernel unless given): Debian's cloud kernel as `vmlinuz`, modules as
-# NAME.ko, and `modules`, their names in the order of loading. Debian's package
-# is unpacked and not installed. Does nothing when all is there.
+# NAME.ko, and their names in the order of loading: `modules`, for the tender,
+# and `disk-modules`, for a root file system on a disk. Debian's package, which
+# has all modules, is `package.deb`; it is not installed. Does nothing when all
+# is there.
 #
 #   fetch_kernel.sh [DIRECTORY]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 directory=${1:-build/vm-kernel}
-wanted=(kvm-amd tun)
+for_tender=(kvm-amd tun)
+for_disk=(virtio-pci virtio-blk ext4)
 
 # The package that the one without a version stands for.
 find_package() {
@@ -26,11 +29,12 @@ download() {
     apt-get download -qq -o APT::Sandbox::User=root "$package")
 }
 
-# Unpacks the module $1 and those it needs, and writes down what to load.
+# Unpacks the module $2 and those it needs, and writes down in $1 what to load.
 add_module() {
-  local name=$1 file dependencies dependency
-  ! grep -qx "$name" "$scratch/modules" || return 0
+  local list=$scratch/$1 name=$2 file dependencies dependency
+  ! grep -qx "$name" "$list" || return 0
   # A name's dashes are underscores in other modules.
+  ! grep -q "/${name//[-_]/[-_]}\.ko$" "$scratch/builtin" || return 0
   file=$(find "$scratch/root" -path '*/kernel/*' \
     -name "${name//[-_]/[-_]}.ko*" -print -quit)
   case "$file" in
@@ -44,13 +48,13 @@ add_module() {
   dependencies=$(tr '\0' '\n' <"$directory/$name.ko" |
     sed -n 's/^depends=//p' | tr ',' ' ')
   for dependency in $dependencies; do
-    add_module "$dependency"
+    add_module "$1" "$dependency"
   done
-  echo "$name" >>"$scratch/modules"
+  echo "$name" >>"$list"
 }
 
 export LC_ALL=C
-[[ ! -f $directory/modules ]] || exit 0
+[[ ! -f $directory/package.deb ]] || exit 0
 mkdir -p "$directory"
 scratch=$(mktemp -d "$directory/unpacked.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
@@ -65,8 +69,14 @@ if ! download 2>/dev/null; then
 fi
 dpkg-deb -x "$scratch"/*.deb "$scratch/root"
 cp "$scratch"/root/boot/vmlinuz-* "$directory/vmlinuz"
+find "$scratch/root" -name modules.builtin -exec cat {} + >"$scratch/builtin"
 : >"$scratch/modules"
-for module in "${wanted[@]}"; do
-  add_module "$module"
+: >"$scratch/disk-modules"
+for module in "${for_tender[@]}"; do
+  add_module modules "$module"
 done
-mv "$scratch/modules" "$directory/modules"  # last: it says that all is there
+for module in "${for_disk[@]}"; do
+  add_module disk-modules "$module"
+done
+mv "$scratch/modules" "$scratch/disk-modules" "$directory"
+mv "$scratch"/*.deb "$directory/package.deb"  # last: it says that all is there

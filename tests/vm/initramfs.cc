@@ -3,12 +3,16 @@
 
 #include <sys/stat.h>
 
+#include <filesystem>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "lib/base/file.h"
 #include "lib/base/status.h"
+#include "tests/support/require.h"
 
 namespace serai::testing {
 namespace {
@@ -30,6 +34,31 @@ absl::Status Initramfs::CopyFile(absl::string_view name,
                                  const std::string& path) {
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path, kMaxFile));
   AddFile(name, content);
+  return absl::OkStatus();
+}
+
+absl::Status Initramfs::CopyTree(const std::string& name,
+                                 const std::string& path) {
+  if (!std::filesystem::is_directory(path)) return CopyFile(name, path);
+  AddDirectory(name);
+  ASSIGN_OR_RETURN(const std::vector<std::string> entries, ListDir(path));
+  for (const std::string& entry : entries) {
+    RETURN_IF_ERROR(CopyTree(JoinPath(name, entry), JoinPath(path, entry)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Initramfs::AddModules(absl::string_view list) {
+  const std::string dir = VmKernelDir();
+  ASSIGN_OR_RETURN(const std::string order,
+                   ReadFile(JoinPath(dir, list), kMaxFile));
+  AddDirectory("modules");
+  AddFile("modules/order", order);
+  for (const absl::string_view name :
+       absl::StrSplit(order, '\n', absl::SkipEmpty())) {
+    const std::string file = absl::StrCat(name, ".ko");
+    RETURN_IF_ERROR(CopyFile("modules/" + file, JoinPath(dir, file)));
+  }
   return absl::OkStatus();
 }
 

@@ -3,7 +3,7 @@
 
 // The root file system that a kernel unpacks into memory at its start: an
 // archive in cpio's "newc" form (Linux:
-// Documentation/driver-api/early-userspace/ buffer-format.rst).
+// Documentation/driver-api/early-userspace/buffer-format.rst).
 
 #include <string>
 
@@ -19,6 +19,12 @@ class Initramfs {
   void AddFile(absl::string_view name, absl::string_view content);
   // The same, of a file of this machine's.
   absl::Status CopyFile(absl::string_view name, const std::string& path);
+
+  // The files of a directory of this machine's, and those of directories in it.
+  absl::Status CopyTree(const std::string& name, const std::string& path);
+  // Modules that fetch_kernel.sh has brought: those in its list `list`, which
+  // becomes "modules/order", as "modules/NAME.ko".
+  absl::Status AddModules(absl::string_view list);
 
   // The archive. Nothing can be added after it.
   std::string Finish();

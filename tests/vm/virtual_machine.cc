@@ -11,13 +11,16 @@
 #include <unistd.h>
 
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
+#include "lib/base/file.h"
 #include "tests/support/require.h"
+#include "tests/support/status_matchers.h"
 
 namespace serai::testing {
 namespace {
@@ -25,71 +28,84 @@ namespace {
 // QEMU 7.2 is not good at several virtual processors that virtualise.
 constexpr char kMachine[] =
     "/usr/bin/qemu-system-x86_64 -machine pc,accel=tcg -cpu EPYC,+svm,+npt "
-    "-smp 1 -m 1024 -no-user-config -nodefaults -display none -no-reboot";
+    "-smp 1 -no-user-config -nodefaults -display none -no-reboot";
 // Whatever goes wrong ends the machine. There is nothing to mitigate. It may
 // stand still at any moment, where the real one is busy: that is no reason to
 // doubt its clocks. Most of a guest's time would be waiting for RCU.
 constexpr char kKernelOptions[] =
     "console=ttyS0 quiet oops=panic panic=-1 mitigations=off nokaslr "
-    "no_timer_check tsc=reliable rcupdate.rcu_expedited=1";
+    "no_timer_check rcupdate.rcu_expedited=1";
 
-std::vector<std::string> Command(const UniqueFd& initramfs,
-                                 const UniqueFd& console,
-                                 const UniqueFd& results) {
+std::vector<std::string> Command(const Machine& machine,
+                                 const UniqueFd& initramfs,
+                                 const UniqueFd& console) {
   const auto path = [](const UniqueFd& fd) {
     return absl::StrCat("/proc/self/fd/", fd.get());
   };
   std::vector<std::string> words = absl::StrSplit(kMachine, ' ');
-  words.insert(words.end(), {"-append", kKernelOptions});
+  words.insert(words.end(), {"-m", absl::StrCat(machine.memory_mib)});
+  words.insert(words.end(), {"-append", absl::StrCat(kKernelOptions, " ",
+                                                     machine.kernel_options)});
   words.insert(words.end(),
                {"-kernel", absl::StrCat(VmKernelDir(), "/vmlinuz")});
   words.insert(words.end(), {"-initrd", path(initramfs)});
-  for (const UniqueFd* port : {&console, &results}) {
-    const std::string id = absl::StrCat("port", port->get());
-    words.insert(words.end(),
-                 {"-chardev", absl::StrCat("file,append=on,id=", id,
-                                           ",path=", path(*port))});
-    words.insert(words.end(), {"-serial", absl::StrCat("chardev:", id)});
-  }
+  words.insert(words.end(),
+               {"-chardev", absl::StrCat("file,append=on,id=console,path=",
+                                         path(console))});
+  words.insert(words.end(), {"-serial", "chardev:console"});
+  words.insert(words.end(), {"-chardev", "stdio,signal=off,id=line"});
+  words.insert(words.end(), machine.devices.begin(), machine.devices.end());
   return words;
 }
 
 // Between fork and exec: nothing but system calls.
-[[noreturn]] void Exec(const std::vector<char*>& argv, int errors) {
+[[noreturn]] void Exec(const std::vector<char*>& argv, int input, int output,
+                       int errors) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  const int null = ::open("/dev/null", O_RDONLY);
-  ::dup2(null, STDIN_FILENO);
-  ::dup2(errors, STDOUT_FILENO);
+  ::dup2(input, STDIN_FILENO);
+  ::dup2(output, STDOUT_FILENO);
   ::dup2(errors, STDERR_FILENO);
   ::execv(argv[0], argv.data());
   ::_exit(127);
 }
 
+struct Pipe {
+  UniqueFd to_read;
+  UniqueFd to_write;
+};
+
+Pipe MakePipe() {
+  std::array<int, 2> ends = {-1, -1};
+  EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
 UniqueFd FileWithoutName(absl::string_view content) {
   UniqueFd fd(::memfd_create("virtual-machine", 0));  // inherited
-  EXPECT_EQ(::write(fd.get(), content.data(), content.size()),
-            static_cast<ssize_t>(content.size()));
+  EXPECT_OK(WriteAll(fd.get(), content));
   return fd;
 }
 
 }  // namespace
 
-VirtualMachine::VirtualMachine(absl::string_view initramfs)
+VirtualMachine::VirtualMachine(const Machine& machine)
     : console_(FileWithoutName("")) {
-  std::array<int, 2> ends = {-1, -1};
-  EXPECT_EQ(::pipe(ends.data()), 0);
-  results_.reset(ends[0]);
-  ::fcntl(results_.get(), F_SETFD, FD_CLOEXEC);
-  const UniqueFd results(ends[1]);
-  const UniqueFd root = FileWithoutName(initramfs);
-  std::vector<std::string> words = Command(root, console_, results);
+  Pipe commands = MakePipe();
+  Pipe results = MakePipe();
+  to_machine_ = std::move(commands.to_write);
+  from_machine_ = std::move(results.to_read);
+  const UniqueFd root = FileWithoutName(machine.initramfs);
+  std::vector<std::string> words = Command(machine, root, console_);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   ::fcntl(console_.get(), F_SETFL, O_APPEND);
+  ::signal(SIGPIPE, SIG_IGN);
   pid_ = ::fork();
   EXPECT_GE(pid_, 0);
-  if (pid_ == 0) Exec(argv, console_.get());
+  if (pid_ == 0) {
+    Exec(argv, commands.to_read.get(), results.to_write.get(), console_.get());
+  }
 }
 
 VirtualMachine::~VirtualMachine() {
@@ -108,17 +124,22 @@ std::optional<std::string> VirtualMachine::ReadLine(absl::Duration patience) {
       return line;
     }
     const absl::Duration left = deadline - absl::Now();
-    pollfd readable = {results_.get(), POLLIN, 0};
+    pollfd readable = {from_machine_.get(), POLLIN, 0};
     if (left <= absl::ZeroDuration() ||
         ::poll(&readable, 1, static_cast<int>(left / absl::Milliseconds(1))) <=
             0) {
       return std::nullopt;
     }
     std::array<char, 4096> buffer;
-    const ssize_t size = ::read(results_.get(), buffer.data(), buffer.size());
+    const ssize_t size =
+        ::read(from_machine_.get(), buffer.data(), buffer.size());
     if (size <= 0) return std::nullopt;
     unread_.append(buffer.data(), static_cast<size_t>(size));
   }
+}
+
+bool VirtualMachine::WriteLine(absl::string_view line) {
+  return WriteAll(to_machine_.get(), absl::StrCat(line, "\n")).ok();
 }
 
 std::string VirtualMachine::Console() const {

@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -17,17 +18,30 @@
 
 namespace serai::testing {
 
+struct Machine {
+  // Of a cpio archive that the kernel unpacks as its root file system.
+  std::string initramfs;
+  int memory_mib = 1024;
+  // Of the kernel, beside those that every machine has.
+  std::string kernel_options = {};
+  // Further words of QEMU's command line. One of them connects the line to the
+  // test: the character device `line`.
+  std::vector<std::string> devices = {};
+};
+
 class VirtualMachine {
  public:
-  // Starts with `initramfs` as its root file system.
-  explicit VirtualMachine(absl::string_view initramfs);
+  explicit VirtualMachine(const Machine& machine);
   ~VirtualMachine();
   VirtualMachine(const VirtualMachine&) = delete;
   VirtualMachine& operator=(const VirtualMachine&) = delete;
 
-  // The next line on its second serial port, without the newline; nullopt when
-  // the machine has ended, or is silent for longer than `patience`.
+  // The next line that the machine says, without the newline; nullopt when it
+  // has ended, or is silent for longer than `patience`.
   std::optional<std::string> ReadLine(absl::Duration patience);
+
+  // Says `line`, which has no newline, to the machine; false when it has ended.
+  bool WriteLine(absl::string_view line);
 
   // What kernel and QEMU had to say.
   std::string Console() const;
@@ -35,7 +49,8 @@ class VirtualMachine {
  private:
   pid_t pid_ = -1;
   UniqueFd console_;
-  UniqueFd results_;
+  UniqueFd to_machine_;
+  UniqueFd from_machine_;
   std::string unread_;
 };
 

@@ -9,9 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
-#include "lib/base/file.h"
 #include "tests/support/require.h"
 #include "tests/support/status_matchers.h"
 #include "tests/vm/cases.h"
@@ -29,21 +27,9 @@ absl::string_view View(std::string_view text) {
   return {text.data(), text.size()};
 }
 
-absl::Status AddModules(Initramfs& root) {
-  const std::string dir = VmKernelDir();
-  ASSIGN_OR_RETURN(const std::string order, ReadFile(dir + "/modules", 4096));
-  root.AddFile("modules/order", order);
-  for (const absl::string_view name :
-       absl::StrSplit(order, '\n', absl::SkipEmpty())) {
-    RETURN_IF_ERROR(root.CopyFile(absl::StrCat("modules/", name, ".ko"),
-                                  absl::StrCat(dir, "/", name, ".ko")));
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::string> RootFileSystem(const std::vector<VmCase>& cases) {
   Initramfs root;
-  for (const char* name : {"dev", "proc", "guests", "modules"}) {
+  for (const char* name : {"dev", "proc", "guests"}) {
     root.AddDirectory(name);
   }
   const std::string build = BuildDir();
@@ -57,7 +43,7 @@ absl::StatusOr<std::string> RootFileSystem(const std::vector<VmCase>& cases) {
   for (const std::string& guest : guests) {
     RETURN_IF_ERROR(root.CopyFile(guest, absl::StrCat(build, "/", guest)));
   }
-  RETURN_IF_ERROR(AddModules(root));
+  RETURN_IF_ERROR(root.AddModules("modules"));
   return root.Finish();
 }
 
@@ -117,7 +103,9 @@ TEST(VirtualMachineTest, GuestsComeOutTheSameOnKvmForAmd) {
   SERAI_NEED("vm");
   const std::vector<VmCase> cases = AllCases();
   ASSERT_OK_AND_ASSIGN(const std::string root, RootFileSystem(cases));
-  VirtualMachine machine(root);
+  VirtualMachine machine({.initramfs = root,
+                          .kernel_options = "tsc=reliable",
+                          .devices = {"-serial", "chardev:line"}});
   std::string last;
   size_t results = 0;
   while (const std::optional<std::string> line = machine.ReadLine(kPatience)) {

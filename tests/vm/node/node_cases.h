@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+// What is run in the node, in this order: a line for a case.
+
+#include <ostream>
+
+namespace serai::testing {
+
+struct NodeCase {
+  const char* name;  // a gtest's: letters and digits
+  // For bash, as root, in /serai, where the files that CMakeLists.txt names
+  // are. It is well when its status is 0. All its processes end with it.
+  const char* command;
+  int seconds;  // it may take; the node is some 20 times slower than a machine
+};
+
+// For gtest's messages.
+inline void PrintTo(const NodeCase& node_case, std::ostream* out) {
+  *out << node_case.command;
+}
+
+inline constexpr NodeCase kNodeCases[] = {
+    {"NodeIsUp", "cases/node_is_up.sh", 60},
+    {"GuestsRunUnderTheTender", "cases/tender.sh", 60},
+    {"SeraidRunsPods", "cases/seraid.sh", 180},
+};
+
+}  // namespace serai::testing
