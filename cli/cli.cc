@@ -60,6 +60,7 @@ void AddCommands(CLI::App& app, Invocation& invocation) {
   AddPackCommand(app, invocation);
   AddImageCommands(app, invocation);
   AddInspectCommand(app, invocation);
+  AddShimCommand(app, invocation);
   AddVersionCommand(app, invocation);
 }
 

@@ -59,6 +59,7 @@ void AddStatsCommand(CLI::App& app, Invocation& invocation);    // stats
 void AddImageCommands(CLI::App& app, Invocation& invocation);   // images, …
 void AddPackCommand(CLI::App& app, Invocation& invocation);     // pack
 void AddInspectCommand(CLI::App& app, Invocation& invocation);  // inspect
+void AddShimCommand(CLI::App& app, Invocation& invocation);     // shim
 void AddVersionCommand(CLI::App& app, Invocation& invocation);  // version
 
 // --user and --password-stdin, each of which needs the other.

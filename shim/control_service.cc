@@ -34,7 +34,9 @@ void AddGuest(const GuestTask& guest, v1::InfoResponse& response) {
 
 void ControlService::Handle(const ttrpc::Call& call,
                             const ttrpc::Server::Reply& reply) {
-  if (call.method == "Snapshot") {
+  if (call.method == "Attach") {
+    RunLater(*this, &ControlService::Attach, call.request, reply);
+  } else if (call.method == "Snapshot") {
     RunLater(*this, &ControlService::Snapshot, call.request, reply);
   } else if (call.method == "Devices") {
     RunLater(*this, &ControlService::Devices, call.request, reply);
@@ -83,6 +85,22 @@ absl::StatusOr<wire::Empty> ControlService::ReopenLog(
   ASSIGN_OR_RETURN(GuestTask* const found, pod_.FindGuest(request.id()));
   RETURN_IF_ERROR(found->ReopenLog(), "task ", request.id());
   return wire::Empty();
+}
+
+void ControlService::Attach(const v1::AttachRequest& request,
+                            Done<v1::AttachResponse> done) {
+  const absl::StatusOr<GuestTask*> found = pod_.FindGuest(request.id());
+  if (!found.ok()) return done(found.status());
+  (*found)->console().Read(
+      request.offset(),
+      [done = std::move(done)](const ConsoleTail::Piece& piece) {
+        v1::AttachResponse response;
+        response.set_data(piece.data.data(), piece.data.size());
+        response.set_next_offset(piece.next_offset);
+        response.set_lost(piece.lost);
+        response.set_ended(piece.ended);
+        done(response);
+      });
 }
 
 void ControlService::Snapshot(const v1::SnapshotRequest& request,

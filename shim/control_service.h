@@ -33,6 +33,7 @@ class ControlService {
   absl::StatusOr<v1::ListResponse> List(const wire::Empty& request);
   absl::StatusOr<v1::InfoResponse> Info(const v1::InfoRequest& request);
   absl::StatusOr<wire::Empty> ReopenLog(const v1::ReopenLogRequest& request);
+  void Attach(const v1::AttachRequest& request, Done<v1::AttachResponse> done);
   void Snapshot(const v1::SnapshotRequest& request,
                 Done<v1::SnapshotResponse> done);
   void Devices(const v1::DevicesRequest& request,

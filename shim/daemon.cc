@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/daemon.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -16,6 +17,7 @@
 #include "lib/base/file.h"
 #include "lib/ttrpc/server.h"
 #include "shim/children.h"
+#include "shim/event_publisher.h"
 #include "shim/log.h"
 #include "shim/pod.h"
 #include "shim/services.h"
@@ -23,8 +25,12 @@
 namespace serai::shim {
 namespace {
 
+// containerd creates a task as soon as its shim answers. One that was killed in
+// between does not remember the shim, and nobody else would end it.
+constexpr absl::Duration kFirstTask = absl::Minutes(1);
 constexpr char kOomScoreAdj[] = "/proc/self/oom_score_adj";
 constexpr size_t kMaxNumber = 32;
+constexpr absl::Duration kLastEvents = absl::Seconds(2);
 
 // What the shim was started with: a task's, when its specification says
 // nothing.
@@ -45,6 +51,15 @@ void ProtectFromOom() {
   if (!status.ok()) LogWarning(status.message());
 }
 
+// Buffers as large as a console's are given back to the node when they are not
+// needed any more.
+void KeepHeapSmall() {
+  constexpr int kLargeBuffer = 32 * 1024;
+  constexpr int kUnusedHeap = 32 * 1024;
+  ::mallopt(M_MMAP_THRESHOLD, kLargeBuffer);
+  ::mallopt(M_TRIM_THRESHOLD, kUnusedHeap);
+}
+
 }  // namespace
 
 absl::Status RunDaemon(DaemonConfig config) {
@@ -62,11 +77,26 @@ absl::Status RunDaemon(DaemonConfig config) {
   ASSIGN_OR_RETURN(const UniqueFd signals, OpenSignalFd({SIGCHLD, SIGTERM}));
   ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
   Children children;
-  const TaskHost host = {*loop, children, config.tender, OwnOomScoreAdj()};
+  const TaskHost host = {*loop,
+                         children,
+                         config.tender,
+                         OwnOomScoreAdj(),
+                         config.namespace_name,
+                         config.pod};
   ProtectFromOom();
+  KeepHeapSmall();
 
   Pod pod(host);
-  Services services(pod, [&] { loop->Stop(); });
+  EventPublisher events(*loop, config.events_address, config.namespace_name);
+  // The last of the events go out before the shim ends.
+  bool ending = false;
+  const auto end = [&] {
+    if (std::exchange(ending, true)) return;
+    // While it still listens: from then on the path may be another shim's.
+    std::move(remove_socket).Invoke();
+    events.Drain(kLastEvents, [&] { loop->Stop(); });
+  };
+  Services services(pod, events, end);
   ttrpc::Server server(
       *loop, [&](const ttrpc::Call& call, const ttrpc::Server::Reply& reply) {
         services.Handle(call, reply);
@@ -78,17 +108,19 @@ absl::Status RunDaemon(DaemonConfig config) {
         break;
       case SIGTERM:
         pod.DestroyAll();
-        loop->Stop();
+        end();
         break;
       default:
         break;
     }
   }));
   RETURN_IF_ERROR(server.Listen(std::move(config.listener)));
-  const absl::Status status = loop->Run();
-  // While it still listens: from then on the path may be another shim's.
-  std::move(remove_socket).Invoke();
-  return status;
+  if (!config.events_address.empty()) {
+    loop->AddTimer(kFirstTask, [&] {
+      if (!pod.had_task()) end();
+    });
+  }
+  return loop->Run();
 }
 
 }  // namespace serai::shim

@@ -7,16 +7,16 @@
 #include <cerrno>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/rollback.h"
 #include "shim/arguments.h"
 #include "shim/device_counters.h"
 #include "shim/guest.h"
+#include "shim/guest_spec.h"
 #include "shim/log.h"
+#include "shim/pod_network.h"
 #include "shim/rootfs.h"
 
 namespace serai::shim {
@@ -30,31 +30,6 @@ constexpr absl::Duration kCountersTimeout = absl::Seconds(2);
 // It writes 4 GiB at most, to whatever disk that is.
 constexpr absl::Duration kSnapshotTimeout = absl::Minutes(2);
 constexpr size_t kMaxNetDev = 64 * 1024;
-
-// Null when no log is wanted.
-absl::StatusOr<std::unique_ptr<CriLog>> OpenLog(
-    const task::CreateTaskRequest& request) {
-  absl::string_view path = request.stdout();
-  if (path.empty()) return nullptr;
-  if (!absl::ConsumePrefix(&path, "cri://") || !absl::StartsWith(path, "/")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("stdout \"", request.stdout(),
-                     "\" is not of the form cri:///path/of/the.log"));
-  }
-  return CriLog::Open(std::string(path));
-}
-
-host::CgroupLimits LimitsOf(const oci::Resources& resources) {
-  host::CgroupLimits limits;
-  limits.memory_bytes = resources.memory_limit;
-  limits.cpu_quota_us = resources.cpu_quota;
-  limits.cpu_period_us = resources.cpu_period;
-  limits.cpu_shares = resources.cpu_shares;
-  limits.cpuset_cpus = resources.cpus;
-  limits.cpuset_mems = resources.mems;
-  limits.pids_max = resources.pids_limit;
-  return limits;
-}
 
 uint64_t NumberIn(const nlohmann::json& object, const char* name) {
   const auto found = object.find(name);
@@ -71,6 +46,7 @@ GuestTask::GuestTask(const TaskHost& host,
     : Task(request),
       host_(host),
       spec_(std::move(spec)),
+      memory_limit_(spec_.resources.memory_limit),
       requests_(host.loop),
       status_pipe_(host.loop,
                    [this](absl::string_view line) { requests_.Line(line); }) {}
@@ -80,9 +56,6 @@ GuestTask::~GuestTask() { host_.children.Forget(record_.pid); }
 absl::StatusOr<std::unique_ptr<GuestTask>> GuestTask::Create(
     const TaskHost& host, const task::CreateTaskRequest& request,
     oci::RuntimeSpec spec) {
-  if (request.terminal()) {
-    return absl::InvalidArgumentError("a unikernel has no terminal");
-  }
   std::unique_ptr<GuestTask> created(
       new GuestTask(host, request, std::move(spec)));
   RETURN_IF_ERROR(created->Prepare());
@@ -92,6 +65,17 @@ absl::StatusOr<std::unique_ptr<GuestTask>> GuestTask::Create(
 absl::Status GuestTask::Prepare() {
   // The child takes these over; ours are closed on return.
   ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(request(), spec_));
+  Rollback rollback([](const std::string& what, const absl::Status& error) {
+    LogWarning(absl::StrCat("undoing: ", what, ": ", error.message()));
+  });
+  if (!spec_.complete) {
+    ASSIGN_OR_RETURN(CompletedSpec completed, CompleteSpec(spec_, root.get()));
+    spec_ = std::move(completed.spec);
+    if (completed.tap) {
+      record_.taps.push_back(*std::move(completed.tap));
+      rollback.Add("tap", [this] { return RemoveTaps(); });
+    }
+  }
   ASSIGN_OR_RETURN(Guest guest, OpenGuest(spec_, root.get()));
   target_ = guest.target;
   if (!request().checkpoint().empty()) {
@@ -99,22 +83,20 @@ absl::Status GuestTask::Prepare() {
     ASSIGN_OR_RETURN(guest.snapshot, OpenSnapshot(request().checkpoint()));
   }
 
-  Rollback rollback([](const std::string& what, const absl::Status& error) {
-    LogWarning(absl::StrCat("undoing: ", what, ": ", error.message()));
-  });
   record_.id = request().id();
+  record_.pod = host_.pod;
   if (!spec_.cgroups_path.empty()) {
-    RETURN_IF_ERROR(MakeCgroup(), "cgroup ", spec_.cgroups_path);
-    rollback.Add("cgroup", [this] { return RemoveCgroup(); });
-    ASSIGN_OR_RETURN(const std::vector<std::string> lacking,
-                     cgroup_->SetLimits(LimitsOf(spec_.resources)));
-    for (const std::string& what : lacking) LogWarning(what);
+    ASSIGN_OR_RETURN(cgroup_,
+                     TaskCgroup::Make(host_.loop, spec_.cgroups_path,
+                                      LimitsOf(spec_.resources)),
+                     "cgroup ", spec_.cgroups_path);
+    rollback.Add("cgroup", [this] { return cgroup_->Remove(); });
+    NoteCgroup();
   }
-  ASSIGN_OR_RETURN(log_, OpenLog(request()));
-  if (log_ && log_->made_file()) {
-    rollback.Add("log", [this] { return RemovePath(log_->path()); });
-  }
-  console_ = std::make_unique<Console>(host_.loop, log_.get());
+  ASSIGN_OR_RETURN(output_, OpenOutput(host_.loop, request(), host_.ns));
+  if (output_) rollback.Add("output", [this] { return output_->Discard(); });
+  ASSIGN_OR_RETURN(input_, InputDrain::Open(host_.loop, request().stdin()));
+  console_ = std::make_unique<Console>(host_.loop, output_.get());
   RETURN_IF_ERROR(ForkTender(guest));
   rollback.Add("tender", [this] { return EndChild().status(); });
   RETURN_IF_ERROR(WriteTaskRecord(request().bundle(), record_));
@@ -122,19 +104,30 @@ absl::Status GuestTask::Prepare() {
   return absl::OkStatus();
 }
 
-absl::Status GuestTask::MakeCgroup() {
-  ASSIGN_OR_RETURN(const auto hierarchy, host::CgroupHierarchy::Detect());
-  ASSIGN_OR_RETURN(cgroup_,
-                   host::Cgroup::Create(hierarchy, spec_.cgroups_path));
-  record_.cgroup = cgroup_->path();
-  record_.made_cgroups = cgroup_->made();
+absl::Status GuestTask::RemoveTaps() const {
+  for (const RecordedTap& tap : record_.taps) {
+    RETURN_IF_ERROR(RemoveTap(tap));
+  }
   return absl::OkStatus();
 }
 
-absl::Status GuestTask::RemoveCgroup() const {
-  if (!cgroup_) return absl::OkStatus();
-  RETURN_IF_ERROR(cgroup_->Remove());
-  return host::RemoveMade(cgroup_->made());
+void GuestTask::NoteCgroup() {
+  TaskCgroup::Record noted = cgroup_->record();
+  record_.cgroup = std::move(noted.path);
+  record_.made_cgroups = std::move(noted.made);
+  record_.scope = std::move(noted.scope);
+}
+
+void GuestTask::Admit(OnReady on_ready) {
+  if (!cgroup_ || !cgroup_->needs_admission()) {
+    return on_ready(absl::OkStatus());
+  }
+  cgroup_->Admit(pid(), [this, on_ready = std::move(on_ready)](
+                            const absl::Status& admitted) {
+    if (!admitted.ok()) return on_ready(admitted);
+    NoteCgroup();
+    on_ready(WriteTaskRecord(request().bundle(), record_));
+  });
 }
 
 absl::Status GuestTask::ForkTender(const Guest& guest) {
@@ -153,7 +146,7 @@ absl::Status GuestTask::ForkTender(const Guest& guest) {
       .output = console.output.get(),
       .error_output = console.error_output.get(),
       .netns = guest.netns.get(),
-      .cgroup = cgroup_ ? &*cgroup_ : nullptr,
+      .cgroup = cgroup_ && !cgroup_->needs_admission() ? cgroup() : nullptr,
       .oom_score_adj = spec_.oom_score_adj.value_or(host_.oom_score_adj)};
   ASSIGN_OR_RETURN(waiting_tender_, WaitingTender::Fork(launch));
   record_.pid = waiting_tender_->pid();
@@ -182,10 +175,16 @@ absl::Status GuestTask::CheckTarget(absl::string_view what) const {
 }
 
 absl::Status GuestTask::Start() {
+  RETURN_IF_ERROR(CheckCreated());
   if (status() != task::TASK_CREATED) {
     return absl::FailedPreconditionError("the task was started before");
   }
-  oom_kills_before_ = OomKills();
+  if (cgroup_) {
+    oom_watch_.emplace(host_.loop, *cgroup(), [this] {
+      oom_killed_ = true;
+      if (on_oom_) on_oom_();
+    });
+  }
   SetStarted();
   const absl::Status status = waiting_tender_->Exec();
   waiting_tender_.reset();
@@ -224,7 +223,8 @@ absl::Status GuestTask::Kill(int signal_number) {
 }
 
 void GuestTask::Ended(int wait_status) {
-  oom_killed_ = OomKills() > oom_kills_before_;
+  if (oom_watch_) oom_watch_->Look();
+  oom_watch_.reset();
   status_pipe_.Finish();
   Finish(WIFSIGNALED(wait_status)
              ? kSignalExitBase + static_cast<uint32_t>(WTERMSIG(wait_status))
@@ -234,12 +234,23 @@ void GuestTask::Ended(int wait_status) {
 
 void GuestTask::Finish(uint32_t status, Ending ending) {
   console_->Finish();
+  input_.reset();
   pidfd_.reset();
   waiting_tender_.reset();
   snapshots_.reset();
   paused_ = false;
   requests_.End(absl::FailedPreconditionError("the task has ended"));
   SetExit(status, ending);
+  RecordExit();
+}
+
+// For the `delete` of a shim that has died since.
+void GuestTask::RecordExit() {
+  record_.exit = RecordedExit{exit()->status, exit()->time};
+  const absl::Status status = WriteTaskRecord(request().bundle(), record_);
+  if (!status.ok()) {
+    LogWarning(absl::StrCat("task ", record_.id, ": ", status.message()));
+  }
 }
 
 absl::Status GuestTask::Destroy() {
@@ -247,7 +258,8 @@ absl::Status GuestTask::Destroy() {
     ASSIGN_OR_RETURN(const int wait_status, EndChild());
     Ended(wait_status);
   }
-  RETURN_IF_ERROR(RemoveCgroup());
+  RETURN_IF_ERROR(RemoveTaps());
+  if (cgroup_) RETURN_IF_ERROR(cgroup_->Remove());
   return RemoveTaskRecord(request().bundle());
 }
 
@@ -340,22 +352,35 @@ void GuestTask::Devices(OnDevices done) {
                    });
 }
 
-uint64_t GuestTask::OomKills() const {
-  if (!cgroup_) return 0;
-  const absl::StatusOr<host::CgroupUsage> usage = cgroup_->Usage();
-  return usage.ok() ? usage->oom_kills : 0;
+const host::Cgroup* GuestTask::cgroup() const {
+  return cgroup_ ? &cgroup_->cgroup() : nullptr;
 }
 
-absl::StatusOr<host::CgroupUsage> GuestTask::Usage() const {
-  if (!cgroup_) {
-    return absl::FailedPreconditionError("the task has no cgroup");
+void GuestTask::Update(const oci::Resources& resources,
+                       TaskCgroup::OnDone done) {
+  if (exit()) {
+    return done(absl::FailedPreconditionError("the task has ended"));
   }
-  return cgroup_->Usage();
+  const absl::Status created = CheckCreated();
+  if (!created.ok()) return done(created);
+  if (resources.memory_limit && resources.memory_limit != memory_limit_) {
+    return done(absl::InvalidArgumentError(absl::StrCat(
+        "a unikernel's memory is what it was started with: the limit stays ",
+        memory_limit_ ? absl::StrCat(*memory_limit_, " bytes")
+                      : std::string("unset"))));
+  }
+  if (!cgroup_) {
+    return done(absl::FailedPreconditionError("the task has no cgroup"));
+  }
+  // The present memory limit has the tender's share in it.
+  host::CgroupLimits limits = LimitsOf(resources);
+  limits.memory_bytes.reset();
+  cgroup_->Update(limits, std::move(done));
 }
 
 absl::Status GuestTask::ReopenLog() {
-  if (!log_) return absl::FailedPreconditionError("the task has no log");
-  return log_->Reopen();
+  if (!output_) return absl::FailedPreconditionError("the task has no log");
+  return output_->Reopen();
 }
 
 task::TaskStatus GuestTask::status() const {

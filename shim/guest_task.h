@@ -21,13 +21,17 @@
 #include "proto/serai/shim/v1/control.pb.h"
 #include "proto/task/task.pb.h"
 #include "shim/console.h"
-#include "shim/cri_log.h"
+#include "shim/console_tail.h"
 #include "shim/ending.h"
 #include "shim/guest.h"
+#include "shim/input_drain.h"
 #include "shim/launch.h"
+#include "shim/oom_watch.h"
+#include "shim/output.h"
 #include "shim/snapshot.h"
 #include "shim/state_file.h"
 #include "shim/task.h"
+#include "shim/task_cgroup.h"
 #include "shim/task_host.h"
 #include "shim/tender_requests.h"
 
@@ -53,7 +57,7 @@ class GuestTask final : public Task {
   absl::Status Start() override;
   absl::Status Kill(int signal_number) override;
   absl::Status Destroy() override;
-  absl::StatusOr<host::CgroupUsage> Usage() const override;
+  const host::Cgroup* cgroup() const override;
 
   // The tender's pid (before the start: of the child that will be the tender).
   pid_t pid() const override { return record_.pid; }
@@ -78,9 +82,22 @@ class GuestTask final : public Task {
   // FAILED_PRECONDITION for a task without a log.
   absl::Status ReopenLog();
 
+  // Sets the limits that are in `resources` for the task's cgroup, and tells
+  // `done`, perhaps later. INVALID_ARGUMENT for a memory limit that is not the
+  // present one: the guest's memory is what it was started with.
+  void Update(const oci::Resources& resources, TaskCgroup::OnDone done);
+
+  // Calls `on_oom` whenever the kernel has killed the tender, or what it had
+  // started, for want of memory: before the end is told.
+  void WhenOom(std::function<void()> on_oom) { on_oom_ = std::move(on_oom); }
+
   bool oom_killed() const { return oom_killed_; }
   const std::string& last_words() const { return console_->tail(); }
-  uint64_t log_lines_dropped() const { return log_ ? log_->dropped() : 0; }
+  // For those who attach.
+  ConsoleTail& console() { return console_->recent(); }
+  uint64_t log_lines_dropped() const {
+    return output_ ? output_->dropped() : 0;
+  }
   solo5::Target target() const { return target_; }
   int last_signal() const { return last_signal_; }
 
@@ -89,14 +106,16 @@ class GuestTask final : public Task {
             oci::RuntimeSpec spec);
 
   absl::Status Prepare();
-  absl::Status MakeCgroup();
-  absl::Status RemoveCgroup() const;
+  absl::Status RemoveTaps() const;
+  void Admit(OnReady on_ready) override;
+  void NoteCgroup();
   absl::Status ForkTender(const Guest& guest);
   // SIGKILL for the child, and reaps it: its wait status.
   absl::StatusOr<int> EndChild();
   // The tender was reaped.
   void Ended(int wait_status);
   void Finish(uint32_t status, Ending ending);
+  void RecordExit();
   absl::Status CheckRuns() const;
   // UNIMPLEMENTED unless this is an hvt guest.
   absl::Status CheckTarget(absl::string_view what) const;
@@ -104,16 +123,18 @@ class GuestTask final : public Task {
   absl::StatusOr<v1::SnapshotResponse> FinishSnapshot(
       const SnapshotDirectory& directory,
       const absl::StatusOr<nlohmann::json>& answer);
-  // The kernel's count of processes it killed in the cgroup for want of
-  // memory; 0 when it is not known.
-  uint64_t OomKills() const;
 
   const TaskHost& host_;
-  const oci::RuntimeSpec spec_;
+  oci::RuntimeSpec spec_;
   solo5::Target target_ = solo5::Target::kSpt;
-  std::optional<host::Cgroup> cgroup_;
-  std::unique_ptr<CriLog> log_;       // null: no log was asked for
-  std::unique_ptr<Console> console_;  // after log_: it writes there
+  // What the specification says, before it is completed.
+  const std::optional<int64_t> memory_limit_;
+  std::unique_ptr<TaskCgroup> cgroup_;  // null: none was asked for
+  std::optional<OomWatch> oom_watch_;   // after cgroup_: from the start
+  std::function<void()> on_oom_;
+  std::unique_ptr<OutputSink> output_;  // null: none was asked for
+  std::unique_ptr<InputDrain> input_;   // null: none was offered
+  std::unique_ptr<Console> console_;    // after output_: it writes there
   TenderRequests requests_;
   StatusPipe status_pipe_;  // after requests_: it tells that
   TaskRecord record_;
@@ -123,7 +144,6 @@ class GuestTask final : public Task {
   bool paused_ = false;
   bool taking_snapshot_ = false;
   int last_signal_ = 0;
-  uint64_t oom_kills_before_ = 0;
   bool oom_killed_ = false;
 };
 

@@ -15,6 +15,8 @@ struct TaskHost {
   Children& children;
   std::string tender;     // the program's path
   int oom_score_adj = 0;  // for a task whose specification names none
+  std::string ns;         // containerd's namespace
+  std::string pod;        // the id that the shim was started for
 };
 
 }  // namespace serai::shim
