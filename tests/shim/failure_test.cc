@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shim with bad bundles, bad clients and sudden deaths.
-#include <fcntl.h>
+// The shim with bad bundles and sudden deaths.
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,11 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/file.h"
-#include "lib/base/unique_fd.h"
 #include "lib/host/cgroup.h"
 #include "lib/host/pidfd.h"
-#include "lib/ttrpc/envelope.h"
-#include "lib/ttrpc/frame.h"
 #include "tests/shim/pod_shim.h"
 #include "tests/support/require.h"
 #include "tests/support/status_matchers.h"
@@ -44,26 +38,6 @@ size_t OpenDescriptors(pid_t pid) {
 bool CgroupExists(const std::string& path) {
   const auto hierarchy = host::CgroupHierarchy::Detect();
   return hierarchy.ok() && host::Cgroup::Open(*hierarchy, path)->Exists();
-}
-
-UniqueFd ConnectRaw(const std::string& path) {
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  EXPECT_EQ(::connect(fd.get(), reinterpret_cast<sockaddr*>(&address),
-                      sizeof(address)),
-            0);
-  return fd;
-}
-
-// Waits until the other end has closed the connection.
-bool IsClosed(int fd) {
-  const timeval patience = {10, 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  char byte = 0;
-  const ssize_t n = ::read(fd, &byte, 1);
-  return n == 0 || (n < 0 && errno == ECONNRESET);
 }
 
 absl::Status Ping(PodShim& shim) {
@@ -284,77 +258,6 @@ TEST(ShimStartTest, BadCommandLinesAreRefused) {
               HasStatus(absl::StatusCode::kUnknown, "start or delete"));
   EXPECT_THAT(shim.Command("-frobnicate"),
               HasStatus(absl::StatusCode::kUnknown, "unknown flag"));
-}
-
-TEST(ShimClientTest, GarbageCostsItsSenderTheConnection) {
-  PodShim shim;
-  const size_t before = OpenDescriptors(shim.pid());
-  const std::vector<std::string> garbage = {
-      std::string(64, '\xff'), "GET / HTTP/1.1\r\nHost: shim\r\n\r\n",
-      std::string("\0\0\0\0\0\0\0\1\3\0", 10),   // data on no stream
-      std::string("\0\0\0\0\0\0\0\2\1\0", 10),   // an even stream
-      std::string("\0\x41\0\0\0\0\0\1\1\0", 10)  // over 4 MiB
-  };
-  for (const std::string& bytes : garbage) {
-    const UniqueFd fd = ConnectRaw(shim.socket_path());
-    ASSERT_OK(WriteAll(fd.get(), bytes));
-    EXPECT_TRUE(IsClosed(fd.get()));
-    EXPECT_OK(Ping(shim));
-  }
-  // Half a frame waits for its other half, and disturbs nobody.
-  {
-    const UniqueFd half = ConnectRaw(shim.socket_path());
-    ASSERT_OK(WriteAll(half.get(), std::string("\0\0\1\0\0\0\0\1\1\0abc", 13)));
-    EXPECT_OK(Ping(shim));
-  }
-  for (int i = 0; i < 100 && OpenDescriptors(shim.pid()) != before; ++i) {
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-  EXPECT_EQ(OpenDescriptors(shim.pid()), before);
-}
-
-TEST(ShimClientTest, AThousandConnectionsLeaveTheShimServing) {
-  PodShim shim;
-  {
-    std::vector<UniqueFd> connections;
-    for (int i = 0; i < 1000; ++i) {
-      connections.push_back(ConnectRaw(shim.socket_path()));
-    }
-    EXPECT_OK(Ping(shim));
-    EXPECT_LE(OpenDescriptors(shim.pid()), 200U);
-  }
-  auto client = shim.NewClient();
-  absl::Status pinged = absl::UnknownError("");
-  for (int i = 0; i < 100 && !pinged.ok(); ++i) {
-    client = shim.NewClient();
-    pinged = client
-                 ->Call(ttrpc::kTaskService, "Connect", "",
-                        absl::Now() + absl::Seconds(5))
-                 .status();
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-  EXPECT_OK(pinged);
-}
-
-// Calls without end and takes no answer.
-TEST(ShimClientTest, ASlowReaderHoldsUpOnlyItself) {
-  PodShim shim;
-  const UniqueFd slow = ConnectRaw(shim.socket_path());
-  ::fcntl(slow.get(), F_SETFL, O_NONBLOCK);
-  uint32_t stream = 1;
-  for (int i = 0; i < 100'000; ++i, stream += 2) {
-    const std::string frame =
-        *ttrpc::EncodeFrame(stream, ttrpc::FrameType::kRequest,
-                            ttrpc::EncodeRequest(ttrpc::kTaskService, "Connect",
-                                                 "", absl::Seconds(1)));
-    if (::write(slow.get(), frame.data(), frame.size()) < 0) break;
-  }
-  EXPECT_OK(Ping(shim));
-  // What it asked for is still there when it reads at last.
-  char byte = 1;
-  ::fcntl(slow.get(), F_SETFL, 0);
-  EXPECT_EQ(::read(slow.get(), &byte, 1), 1);
-  EXPECT_EQ(byte, 0);
 }
 
 TEST(ShimClientTest, TheKilledClientsTasksRunOnAndAreFoundAgain) {
