@@ -12,16 +12,11 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "lib/base/status.h"
+#include "tests/support/enter_own_machine.h"
 #include "tests/support/leak.h"
 #include "tests/support/test_node.h"
 
 namespace serai::testing {
-
-// Puts the calling thread, and all that it starts from now on, in network and
-// mount namespaces of their own. Once is enough for a process: what comes after
-// is nothing. Before the first thread is made.
-absl::Status EnterOwnMachine();
 
 // The kinds of things that pods are made of (tests/support/leak.h), and the
 // node's files. Of control groups and mounts the node's; of processes those in

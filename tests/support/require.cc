@@ -52,6 +52,20 @@ std::optional<std::string> NoNetwork() {
   return CannotOpen("/dev/net/tun");
 }
 
+std::optional<std::string> NoContainerd() {
+  for (const char* path :
+       {"/usr/bin/containerd", "/usr/bin/ctr", "/usr/sbin/runc"}) {
+    if (auto reason = CannotRun(path); reason) return reason;
+  }
+  return std::nullopt;
+}
+
+// As sd_booted(3) has it.
+std::optional<std::string> NoSystemd() {
+  if (::access("/run/systemd/system", F_OK) == 0) return NotRoot();
+  return "systemd does not run here";
+}
+
 struct Need {
   absl::string_view word;
   std::optional<std::string> (*lack)();
@@ -63,6 +77,8 @@ constexpr Need kNeeds[] = {
     {"net", NoNetwork},
     {"vm", NoVirtualMachine},
     {"gdb", [] { return CannotRun("/usr/bin/gdb"); }},
+    {"containerd", NoContainerd},
+    {"systemd", NoSystemd},
 };
 
 const Need* Find(absl::string_view word) {

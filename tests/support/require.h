@@ -18,7 +18,8 @@ namespace serai::testing {
 // Why `need` is not met here; nullopt when it is.
 // root: effective uid 0. kvm: /dev/kvm opens. net: root, /dev/net/tun opens and
 // the CNI plugins are installed. gdb: it is installed. vm: QEMU is installed,
-// and the kernel that tests/vm boots is there.
+// and the kernel that tests/vm boots is there. containerd: it, ctr and runc are
+// installed.
 std::optional<std::string> Lacks(absl::string_view need);
 
 // Whether SERAI_REQUIRE names `need`.

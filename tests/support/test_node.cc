@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/test_node.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <chrono>
 
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -27,8 +21,6 @@
 namespace serai::testing {
 namespace {
 
-constexpr absl::Duration kStartTimeout = absl::Seconds(20);
-constexpr absl::Duration kCallTimeout = absl::Seconds(60);
 constexpr char kDebianPlugins[] = "/usr/lib/cni";
 
 // Several nodes of one process, and of several processes, don't meet.
@@ -42,23 +34,6 @@ std::string UniqueSubnet() {
   const int number = (::getpid() * 7 + ++counter) % 60000;
   return absl::StrCat("10.", 16 + number / 250 % 200, ".", number % 250);
 }
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                      status.error_message());
-}
-
-class Call {
- public:
-  Call() {
-    context_.set_deadline(std::chrono::system_clock::now() +
-                          absl::ToChronoSeconds(kCallTimeout));
-  }
-  grpc::ClientContext* get() { return &context_; }
-
- private:
-  grpc::ClientContext context_;
-};
 
 // The bridge plugin turns it on.
 constexpr char kForwarding[] = "/proc/sys/net/ipv4/ip_forward";
@@ -79,6 +54,7 @@ TestNode::TestNode(NodeOptions options)
       subnet_(UniqueSubnet()),
       cgroup_parent_(Unique("/serai-test-")),
       forwarding_(ReadFile(kForwarding, 16).value_or("0")) {
+  SetLogDirectory(directory_ / "logs");
   WriteConfig();
 }
 
@@ -161,27 +137,15 @@ void TestNode::Start() {
   ::posix_spawn_file_actions_destroy(&actions);
   ASSERT_EQ(error, 0) << args.front();
 
-  grpc::ChannelArguments channel_args;
-  channel_args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-  channel_args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
-  channel_args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 50);
-  channel_args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  const auto channel = grpc::CreateCustomChannel(
-      absl::StrCat("unix:", socket()), grpc::InsecureChannelCredentials(),
-      channel_args);
-  ASSERT_TRUE(channel->WaitForConnected(std::chrono::system_clock::now() +
-                                        absl::ToChronoSeconds(kStartTimeout)))
-      << DaemonLog();
-  runtime_ = cri::RuntimeService::NewStub(channel);
-  images_ = cri::ImageService::NewStub(channel);
-  control_ = control::v1::Control::NewStub(channel);
+  const auto channel = Connect(socket());
+  ASSERT_TRUE(channel.ok()) << channel.status() << "\n" << DaemonLog();
+  control_ = control::v1::Control::NewStub(*channel);
 }
 
 void TestNode::Stop(int signal_number) {
   if (pid_ < 0) return;
   // An open connection that nobody reads from would hold up the server's end.
-  runtime_.reset();
-  images_.reset();
+  Disconnect();
   control_.reset();
   ::kill(pid_, signal_number);
   int status = 0;
@@ -239,213 +203,6 @@ absl::StatusOr<std::string> TestNode::LoadLayout(const oci::Layout& layout) {
   writer->WritesDone();
   RETURN_IF_ERROR(FromGrpc(writer->Finish()));
   return response.images(0).id();
-}
-
-cri::PodSandboxConfig TestNode::PodConfig(const std::string& name) const {
-  cri::PodSandboxConfig config;
-  config.mutable_metadata()->set_name(name);
-  config.mutable_metadata()->set_namespace_("default");
-  config.mutable_metadata()->set_uid(absl::StrCat("uid-", name));
-  config.set_hostname(name);
-  config.set_log_directory(directory_ / absl::StrCat("logs/", name));
-  return config;
-}
-
-cri::ContainerConfig TestNode::ContainerConfig(
-    const std::string& image, const std::vector<std::string>& args) const {
-  cri::ContainerConfig config;
-  config.mutable_metadata()->set_name("c");
-  config.mutable_image()->set_image(image);
-  for (const std::string& arg : args) config.add_args(arg);
-  config.set_log_path("c/0.log");
-  config.mutable_linux()->mutable_resources()->set_memory_limit_in_bytes(32
-                                                                         << 20);
-  return config;
-}
-
-absl::StatusOr<std::string> TestNode::RunPod(const std::string& name,
-                                             const std::string& handler) {
-  return RunPod(PodConfig(name), handler);
-}
-
-absl::StatusOr<std::string> TestNode::RunPod(
-    const cri::PodSandboxConfig& config, const std::string& handler) {
-  Call call;
-  cri::RunPodSandboxRequest request;
-  *request.mutable_config() = config;
-  request.set_runtime_handler(handler);
-  cri::RunPodSandboxResponse response;
-  RETURN_IF_ERROR(
-      FromGrpc(runtime_->RunPodSandbox(call.get(), request, &response)));
-  return response.pod_sandbox_id();
-}
-
-absl::StatusOr<std::string> TestNode::Create(
-    const std::string& pod, const cri::ContainerConfig& config) {
-  // kubelet makes the log's directory.
-  ASSIGN_OR_RETURN(const auto status, PodStatusOf(pod));
-  RETURN_IF_ERROR(MakeDirs(
-      directory_ / absl::StrCat("logs/", status.metadata().name(), "/c")));
-  Call call;
-  cri::CreateContainerRequest request;
-  request.set_pod_sandbox_id(pod);
-  *request.mutable_config() = config;
-  cri::CreateContainerResponse response;
-  RETURN_IF_ERROR(
-      FromGrpc(runtime_->CreateContainer(call.get(), request, &response)));
-  return response.container_id();
-}
-
-absl::Status TestNode::StartContainer(const std::string& container) {
-  Call call;
-  cri::StartContainerRequest request;
-  request.set_container_id(container);
-  cri::StartContainerResponse response;
-  return FromGrpc(runtime_->StartContainer(call.get(), request, &response));
-}
-
-absl::Status TestNode::StopContainer(const std::string& container,
-                                     int64_t seconds) {
-  Call call;
-  cri::StopContainerRequest request;
-  request.set_container_id(container);
-  request.set_timeout(seconds);
-  cri::StopContainerResponse response;
-  return FromGrpc(runtime_->StopContainer(call.get(), request, &response));
-}
-
-absl::Status TestNode::RemoveContainer(const std::string& container) {
-  Call call;
-  cri::RemoveContainerRequest request;
-  request.set_container_id(container);
-  cri::RemoveContainerResponse response;
-  return FromGrpc(runtime_->RemoveContainer(call.get(), request, &response));
-}
-
-absl::Status TestNode::StopPod(const std::string& pod) {
-  Call call;
-  cri::StopPodSandboxRequest request;
-  request.set_pod_sandbox_id(pod);
-  cri::StopPodSandboxResponse response;
-  return FromGrpc(runtime_->StopPodSandbox(call.get(), request, &response));
-}
-
-absl::Status TestNode::RemovePod(const std::string& pod) {
-  Call call;
-  cri::RemovePodSandboxRequest request;
-  request.set_pod_sandbox_id(pod);
-  cri::RemovePodSandboxResponse response;
-  return FromGrpc(runtime_->RemovePodSandbox(call.get(), request, &response));
-}
-
-absl::StatusOr<cri::ContainerStatus> TestNode::StatusOf(
-    const std::string& container) {
-  Call call;
-  cri::ContainerStatusRequest request;
-  request.set_container_id(container);
-  cri::ContainerStatusResponse response;
-  RETURN_IF_ERROR(
-      FromGrpc(runtime_->ContainerStatus(call.get(), request, &response)));
-  return response.status();
-}
-
-absl::StatusOr<cri::PodSandboxStatus> TestNode::PodStatusOf(
-    const std::string& pod) {
-  Call call;
-  cri::PodSandboxStatusRequest request;
-  request.set_pod_sandbox_id(pod);
-  cri::PodSandboxStatusResponse response;
-  RETURN_IF_ERROR(
-      FromGrpc(runtime_->PodSandboxStatus(call.get(), request, &response)));
-  return response.status();
-}
-
-std::vector<cri::PodSandbox> TestNode::Pods() {
-  Call call;
-  cri::ListPodSandboxResponse response;
-  EXPECT_TRUE(runtime_->ListPodSandbox(call.get(), {}, &response).ok());
-  return {response.items().begin(), response.items().end()};
-}
-
-std::vector<cri::Container> TestNode::Containers() {
-  Call call;
-  cri::ListContainersResponse response;
-  EXPECT_TRUE(runtime_->ListContainers(call.get(), {}, &response).ok());
-  return {response.containers().begin(), response.containers().end()};
-}
-
-void TestNode::RemoveAllPods() {
-  if (runtime_ == nullptr) return;
-  for (const cri::PodSandbox& pod : Pods()) {
-    const absl::Status removed = RemovePod(pod.id());
-    EXPECT_TRUE(removed.ok()) << removed;
-  }
-}
-
-absl::StatusOr<TestNode::Running> TestNode::Run(
-    const std::string& name, const std::string& image,
-    const std::vector<std::string>& args) {
-  Running running;
-  ASSIGN_OR_RETURN(running.pod, RunPod(name));
-  ASSIGN_OR_RETURN(running.container,
-                   Create(running.pod, ContainerConfig(image, args)));
-  RETURN_IF_ERROR(StartContainer(running.container));
-  ASSIGN_OR_RETURN(const cri::PodSandboxStatus status,
-                   PodStatusOf(running.pod));
-  running.ip = status.network().ip();
-  return running;
-}
-
-absl::StatusOr<cri::ContainerStatus> TestNode::WaitExited(
-    const std::string& container, absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
-  for (;;) {
-    ASSIGN_OR_RETURN(const cri::ContainerStatus status, StatusOf(container));
-    if (status.state() == cri::CONTAINER_EXITED) return status;
-    if (absl::Now() > deadline) {
-      return absl::DeadlineExceededError("the container has not ended");
-    }
-    absl::SleepFor(absl::Milliseconds(10));
-  }
-}
-
-absl::StatusOr<std::string> HttpGet(const std::string& ip, int port,
-                                    const std::string& path,
-                                    absl::Duration timeout) {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid()) return ErrnoStatus(errno, "socket");
-  const timeval limit = absl::ToTimeval(timeout);
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  if (::inet_pton(AF_INET, ip.c_str(), &address.sin_addr) != 1) {
-    return absl::InvalidArgumentError(absl::StrCat(ip, " is no address"));
-  }
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
-                sizeof(address)) != 0) {
-    return absl::UnavailableError(absl::StrCat("connect ", ip, ": ", errno));
-  }
-  RETURN_IF_ERROR(
-      WriteAll(fd.get(), absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: ", ip,
-                                      "\r\nConnection: close\r\n\r\n")));
-  auto answer = ReadAll(fd.get(), 1 << 20);
-  if (!answer.ok() || answer->empty()) {
-    return absl::UnavailableError(absl::StrCat("no answer from ", ip));
-  }
-  return answer;
-}
-
-absl::StatusOr<std::string> HttpGetRetried(const std::string& ip, int port,
-                                           const std::string& path,
-                                           absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
-  for (;;) {
-    auto answer = HttpGet(ip, port, path);
-    if (answer.ok() || absl::Now() > deadline) return answer;
-    absl::SleepFor(absl::Milliseconds(10));
-  }
 }
 
 }  // namespace serai::testing

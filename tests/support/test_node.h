@@ -13,10 +13,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/time/time.h"
 #include "lib/base/status.h"
 #include "proto/control/control.grpc.pb.h"
-#include "proto/cri/service.grpc.pb.h"
+#include "tests/support/cri_client.h"
+#include "tests/support/http_get.h"
 #include "tests/support/temp_dir.h"
 
 namespace serai::oci {
@@ -24,8 +24,6 @@ class Layout;
 }  // namespace serai::oci
 
 namespace serai::testing {
-
-namespace cri = ::runtime::v1;
 
 struct NodeOptions {
   // Appended to the configuration file.
@@ -43,7 +41,7 @@ struct NodeOptions {
   std::vector<std::string> wrapper;
 };
 
-class TestNode {
+class TestNode : public CriClient {
  public:
   explicit TestNode(NodeOptions options = {});
   ~TestNode();
@@ -56,8 +54,6 @@ class TestNode {
   void Stop(int signal_number);
   pid_t pid() const { return pid_; }
 
-  cri::RuntimeService::Stub& runtime() { return *runtime_; }
-  cri::ImageService::Stub& images() { return *images_; }
   control::v1::Control::Stub& control() { return *control_; }
 
   // Packs guests of the build tree ("web.hvt", …) into an image called
@@ -70,42 +66,6 @@ class TestNode {
   // The same with the images of a layout, under the names that it gives them.
   // The first one's id.
   absl::StatusOr<std::string> LoadLayout(const oci::Layout& layout);
-
-  // The CRI as plain calls, with gRPC's status as ours.
-  absl::StatusOr<std::string> RunPod(const std::string& name,
-                                     const std::string& handler = "unikernel");
-  absl::StatusOr<std::string> RunPod(const cri::PodSandboxConfig& config,
-                                     const std::string& handler = "unikernel");
-  absl::StatusOr<std::string> Create(const std::string& pod,
-                                     const cri::ContainerConfig& config);
-  absl::Status StartContainer(const std::string& container);
-  absl::Status StopContainer(const std::string& container, int64_t seconds);
-  absl::Status RemoveContainer(const std::string& container);
-  absl::Status StopPod(const std::string& pod);
-  absl::Status RemovePod(const std::string& pod);
-  absl::StatusOr<cri::ContainerStatus> StatusOf(const std::string& container);
-  absl::StatusOr<cri::PodSandboxStatus> PodStatusOf(const std::string& pod);
-  std::vector<cri::PodSandbox> Pods();
-  std::vector<cri::Container> Containers();
-
-  // A pod's configuration with a log directory in this node's directory.
-  cri::PodSandboxConfig PodConfig(const std::string& name) const;
-  // Container `c` of `image`, with arguments, 32 MiB, and log `c/0.log`.
-  cri::ContainerConfig ContainerConfig(
-      const std::string& image, const std::vector<std::string>& args) const;
-
-  struct Running {
-    std::string pod;
-    std::string container;
-    std::string ip;
-  };
-  // All of it at once: pod, container, start.
-  absl::StatusOr<Running> Run(const std::string& name, const std::string& image,
-                              const std::vector<std::string>& args = {});
-
-  // Waits until the container has ended.
-  absl::StatusOr<cri::ContainerStatus> WaitExited(
-      const std::string& container, absl::Duration timeout = absl::Seconds(20));
 
   const std::string& directory() const { return directory_.path(); }
   std::string root() const { return directory_ / "root"; }
@@ -123,7 +83,6 @@ class TestNode {
  private:
   std::string fault_file() const { return directory_ / "fault"; }
   void WriteConfig();
-  void RemoveAllPods();
 
   const NodeOptions options_;
   const TempDir directory_;
@@ -132,19 +91,7 @@ class TestNode {
   const std::string cgroup_parent_;
   const std::string forwarding_;  // the machine's, to be put back
   pid_t pid_ = -1;
-  std::unique_ptr<cri::RuntimeService::Stub> runtime_;
-  std::unique_ptr<cri::ImageService::Stub> images_;
   std::unique_ptr<control::v1::Control::Stub> control_;
 };
-
-// What an HTTP server answers: status line, headers and body in one.
-// UNAVAILABLE when no connection or no answer is to be had in time.
-absl::StatusOr<std::string> HttpGet(const std::string& ip, int port,
-                                    const std::string& path,
-                                    absl::Duration timeout = absl::Seconds(2));
-// The same, tried again until `timeout`: for a guest that is starting.
-absl::StatusOr<std::string> HttpGetRetried(
-    const std::string& ip, int port, const std::string& path,
-    absl::Duration timeout = absl::Seconds(20));
 
 }  // namespace serai::testing
