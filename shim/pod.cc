@@ -32,13 +32,14 @@ absl::StatusOr<std::unique_ptr<Task>> Pod::Make(
                             oci::kMaxRuntimeSpecBytes));
   ASSIGN_OR_RETURN(oci::RuntimeSpec spec, oci::ParseRuntimeSpec(config));
   if (spec.is_sandbox()) {
-    return SandboxTask::Create(request, spec.network_namespace,
+    return SandboxTask::Create(host_, request, spec.network_namespace,
                                spec.cgroups_path);
   }
   return GuestTask::Create(host_, request, std::move(spec));
 }
 
 Task* Pod::Add(std::unique_ptr<Task> created) {
+  had_task_ = true;
   Task* const added = created.get();
   tasks_[added->request().id()] = std::move(created);
   return added;
@@ -54,8 +55,19 @@ absl::StatusOr<Task*> Pod::CreateSandbox(const task::CreateTaskRequest& request,
                                          const std::string& netns,
                                          const std::string& cgroup) {
   RETURN_IF_ERROR(CheckNew(request));
-  ASSIGN_OR_RETURN(auto created, SandboxTask::Create(request, netns, cgroup));
+  ASSIGN_OR_RETURN(auto created,
+                   SandboxTask::Create(host_, request, netns, cgroup));
   return Add(std::move(created));
+}
+
+void Pod::FinishCreation(
+    Task& created, std::function<void(const absl::StatusOr<Task*>&)> done) {
+  created.FinishCreation(
+      [this, &created, done = std::move(done)](const absl::Status& finished) {
+        if (finished.ok()) return done(&created);
+        const absl::Status deleted = Delete(created.request().id()).status();
+        done(FirstError(finished, deleted));
+      });
 }
 
 absl::StatusOr<Task*> Pod::Find(const std::string& id,

@@ -3,6 +3,7 @@
 
 // The tasks of the pod that a shim serves. Used by the shim's loop only.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,6 +35,11 @@ class Pod {
                                       const std::string& netns,
                                       const std::string& cgroup);
 
+  // What is left to do of the creation: calls `done`, perhaps later, with the
+  // task, or with the error that made it fail; it is removed then.
+  void FinishCreation(Task& created,
+                      std::function<void(const absl::StatusOr<Task*>&)> done);
+
   // NOT_FOUND when there is no such task, or `exec_id` names another process
   // in it, which a unikernel can't have.
   absl::StatusOr<Task*> Find(const std::string& id,
@@ -49,6 +55,8 @@ class Pod {
   void DestroyAll();
 
   const Tasks& tasks() const { return tasks_; }
+  // Whether there is, or ever was, a task.
+  bool had_task() const { return had_task_; }
 
  private:
   absl::Status CheckNew(const task::CreateTaskRequest& request) const;
@@ -58,6 +66,7 @@ class Pod {
 
   const TaskHost& host_;
   Tasks tasks_;
+  bool had_task_ = false;
 };
 
 }  // namespace serai::shim

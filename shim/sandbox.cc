@@ -6,34 +6,19 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "lib/base/file.h"
+#include "lib/host/cgroup_membership.h"
 #include "lib/host/netns.h"
 
 namespace serai::shim {
 namespace {
 
-constexpr size_t kMaxMembership = 64 * 1024;
-
-// The directories of the cgroups that this process is in.
-absl::StatusOr<std::vector<std::string>> OwnCgroups(
-    const host::CgroupHierarchy& hierarchy) {
-  ASSIGN_OR_RETURN(const std::string text,
-                   ReadFile("/proc/self/cgroup", kMaxMembership));
-  std::vector<std::string> directories;
-  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
-    // NUMBER:CONTROLLERS:PATH, without controllers for v2's tree
-    const std::vector<std::string> parts =
-        absl::StrSplit(line, absl::MaxSplits(':', 2));
-    if (parts.size() != 3 || parts[1].empty() != hierarchy.is_v2()) continue;
-    const std::vector<std::string> controllers = absl::StrSplit(parts[1], ',');
-    const std::string root = hierarchy.RootOf(controllers.front());
-    if (!root.empty()) directories.push_back(JoinPath(root, parts[2]));
-  }
-  return directories;
-}
+// systemd's own trees on a machine of v1: it tells a scope's processes by them.
+constexpr std::pair<const char*, const char*> kSystemdTrees[] = {
+    {"name=systemd", "/sys/fs/cgroup/systemd"}, {"", "/sys/fs/cgroup/unified"}};
 
 absl::Status MoveTo(const std::string& directory) {
   return WriteControlFile(JoinPath(directory, "cgroup.procs"),
@@ -43,13 +28,14 @@ absl::Status MoveTo(const std::string& directory) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Sandbox>> Sandbox::Enter(
-    const std::string& netns, const std::string& cgroup) {
+    EventLoop& loop, const std::string& netns,
+    const std::string& cgroups_path) {
   std::unique_ptr<Sandbox> sandbox(new Sandbox());
   RETURN_IF_ERROR(sandbox->EnterNetns(netns), "the pod's network namespace");
-  const absl::Status entered = sandbox->EnterCgroup(cgroup);
+  const absl::Status entered = sandbox->EnterCgroup(loop, cgroups_path);
   if (entered.ok()) return sandbox;
   return Annotate(FirstError(entered, sandbox->Leave()),
-                  absl::StrCat("the sandbox's cgroup ", cgroup));
+                  absl::StrCat("the sandbox's cgroup ", cgroups_path));
 }
 
 absl::Status Sandbox::EnterNetns(const std::string& path) {
@@ -62,12 +48,33 @@ absl::Status Sandbox::EnterNetns(const std::string& path) {
   return ErrnoStatus(error, "setns");
 }
 
-absl::Status Sandbox::EnterCgroup(const std::string& path) {
-  if (path.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(hierarchy_, host::CgroupHierarchy::Detect());
-  ASSIGN_OR_RETURN(own_cgroups_, OwnCgroups(*hierarchy_));
-  ASSIGN_OR_RETURN(cgroup_, host::Cgroup::Create(*hierarchy_, path));
-  return cgroup_->AddProcess(::getpid());
+absl::Status Sandbox::EnterCgroup(EventLoop& loop,
+                                  const std::string& cgroups_path) {
+  if (cgroups_path.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(NoteOwnCgroups());
+  ASSIGN_OR_RETURN(cgroup_, TaskCgroup::Make(loop, cgroups_path, {}));
+  if (cgroup_->needs_admission()) return absl::OkStatus();
+  return cgroup_->cgroup().AddProcess(::getpid());
+}
+
+absl::Status Sandbox::NoteOwnCgroups() {
+  ASSIGN_OR_RETURN(const auto hierarchy, host::CgroupHierarchy::Detect());
+  ASSIGN_OR_RETURN(const auto own, host::CgroupMembership::Of(::getpid()));
+  for (const std::string& controller : hierarchy.Controllers()) {
+    own_cgroups_[hierarchy.RootOf(controller)] = own.PathOf(controller);
+  }
+  if (hierarchy.is_v2()) return absl::OkStatus();
+  for (const auto& [tree, root] : kSystemdTrees) {
+    if (PathExists(JoinPath(root, "cgroup.procs"))) {
+      own_cgroups_[root] = own.PathOf(tree);
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Sandbox::Admit(TaskCgroup::OnDone done) {
+  if (!cgroup_ || !cgroup_->needs_admission()) return done(absl::OkStatus());
+  cgroup_->Admit(::getpid(), std::move(done));
 }
 
 absl::Status Sandbox::Leave() {
@@ -85,17 +92,12 @@ absl::Status Sandbox::LeaveNetns() {
 
 absl::Status Sandbox::LeaveCgroup() {
   if (!cgroup_) return absl::OkStatus();
-  for (const std::string& directory : own_cgroups_) {
-    if (MoveTo(directory).ok()) continue;
+  for (const auto& [root, path] : own_cgroups_) {
     // It may be gone by now; the root is always there.
-    for (const std::string& root : hierarchy_->Roots()) {
-      if (directory.compare(0, root.size(), root) == 0) {
-        RETURN_IF_ERROR(MoveTo(root), "leaving cgroup ", cgroup_->path());
-      }
-    }
+    if (MoveTo(JoinPath(root, path)).ok()) continue;
+    RETURN_IF_ERROR(MoveTo(root), "leaving cgroup ", cgroup_->cgroup().path());
   }
   RETURN_IF_ERROR(cgroup_->Remove());
-  RETURN_IF_ERROR(host::RemoveMade(cgroup_->made()));
   cgroup_.reset();
   return absl::OkStatus();
 }

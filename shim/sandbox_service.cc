@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
-#include "shim/stats.h"
 #include "shim/wire.h"
 
 namespace serai::shim {
@@ -33,7 +32,9 @@ absl::StatusOr<std::string> CgroupOf(
 
 void SandboxService::Handle(const ttrpc::Call& call,
                             const ttrpc::Server::Reply& reply) {
-  if (call.method == "WaitSandbox") {
+  if (call.method == "CreateSandbox") {
+    RunLater(*this, &SandboxService::Create, call.request, reply);
+  } else if (call.method == "WaitSandbox") {
     RunLater(*this, &SandboxService::Wait, call.request, reply);
   } else if (call.method == "ShutdownSandbox") {
     RunLater(*this, &SandboxService::Shutdown, call.request, reply);
@@ -47,7 +48,6 @@ absl::StatusOr<std::string> SandboxService::Answer(const ttrpc::Call& call) {
     return Run(*this, method, call.request);
   };
   const std::string& method = call.method;
-  if (method == "CreateSandbox") return run(&SandboxService::Create);
   if (method == "StartSandbox") return run(&SandboxService::Start);
   if (method == "Platform") return run(&SandboxService::Platform);
   if (method == "StopSandbox") return run(&SandboxService::Stop);
@@ -63,16 +63,26 @@ absl::StatusOr<Task*> SandboxService::Find(const std::string& id) const {
   return absl::NotFoundError(absl::StrCat("task ", id, " is no sandbox"));
 }
 
-absl::StatusOr<sandbox::CreateSandboxResponse> SandboxService::Create(
+void SandboxService::Create(const sandbox::CreateSandboxRequest& request,
+                            Done<sandbox::CreateSandboxResponse> done) {
+  const std::string what =
+      absl::StrCat("creating sandbox ", request.sandbox_id());
+  const absl::StatusOr<Task*> created = Make(request);
+  if (!created.ok()) return done(Annotate(created.status(), what));
+  pod_.FinishCreation(**created, [what, done = std::move(done)](
+                                     const absl::StatusOr<Task*>& finished) {
+    if (!finished.ok()) return done(Annotate(finished.status(), what));
+    done(sandbox::CreateSandboxResponse());
+  });
+}
+
+absl::StatusOr<Task*> SandboxService::Make(
     const sandbox::CreateSandboxRequest& request) {
   ASSIGN_OR_RETURN(const std::string cgroup, CgroupOf(request));
   task::CreateTaskRequest task;
   task.set_id(request.sandbox_id());
   task.set_bundle(request.bundle_path());
-  RETURN_IF_ERROR(
-      pod_.CreateSandbox(task, request.netns_path(), cgroup).status(),
-      "creating sandbox ", request.sandbox_id());
-  return sandbox::CreateSandboxResponse();
+  return pod_.CreateSandbox(task, request.netns_path(), cgroup);
 }
 
 absl::StatusOr<sandbox::StartSandboxResponse> SandboxService::Start(
@@ -131,13 +141,11 @@ absl::StatusOr<sandbox::PingResponse> SandboxService::Ping(
 absl::StatusOr<sandbox::SandboxMetricsResponse> SandboxService::Metrics(
     const sandbox::SandboxMetricsRequest& request) {
   ASSIGN_OR_RETURN(Task* const found, Find(request.sandbox_id()));
-  ASSIGN_OR_RETURN(const host::CgroupUsage usage, found->Usage());
   sandbox::SandboxMetricsResponse response;
   sandbox::Metric& metric = *response.mutable_metrics();
   *metric.mutable_timestamp() = ToWire(absl::Now());
   metric.set_id(request.sandbox_id());
-  metric.mutable_data()->set_type_url("io.containerd.cgroups.v2.Metrics");
-  metric.mutable_data()->set_value(ToMetrics(usage).SerializeAsString());
+  ASSIGN_OR_RETURN(*metric.mutable_data(), found->Metrics());
   return response;
 }
 

@@ -37,8 +37,7 @@ class SandboxService {
   // NOT_FOUND when there is no such task or it is no sandbox.
   absl::StatusOr<Task*> Find(const std::string& id) const;
 
-  absl::StatusOr<sandbox::CreateSandboxResponse> Create(
-      const sandbox::CreateSandboxRequest& request);
+  absl::StatusOr<Task*> Make(const sandbox::CreateSandboxRequest& request);
   absl::StatusOr<sandbox::StartSandboxResponse> Start(
       const sandbox::StartSandboxRequest& request);
   absl::StatusOr<sandbox::PlatformResponse> Platform(
@@ -51,6 +50,8 @@ class SandboxService {
       const sandbox::PingRequest& request);
   absl::StatusOr<sandbox::SandboxMetricsResponse> Metrics(
       const sandbox::SandboxMetricsRequest& request);
+  void Create(const sandbox::CreateSandboxRequest& request,
+              Done<sandbox::CreateSandboxResponse> done);
   void Wait(const sandbox::WaitSandboxRequest& request,
             Done<sandbox::WaitSandboxResponse> done);
   void Shutdown(const sandbox::ShutdownSandboxRequest& request,

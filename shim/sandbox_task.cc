@@ -3,28 +3,45 @@
 
 #include <signal.h>
 
+#include <utility>
+
 #include "lib/base/file.h"
-#include "shim/state_file.h"
 
 namespace serai::shim {
 
 absl::StatusOr<std::unique_ptr<SandboxTask>> SandboxTask::Create(
-    const task::CreateTaskRequest& request, const std::string& netns,
-    const std::string& cgroup) {
+    const TaskHost& host, const task::CreateTaskRequest& request,
+    const std::string& netns, const std::string& cgroups_path) {
   std::unique_ptr<SandboxTask> created(new SandboxTask(request));
-  ASSIGN_OR_RETURN(created->sandbox_, Sandbox::Enter(netns, cgroup));
-  TaskRecord record;
-  record.id = request.id();
-  if (const host::Cgroup* const made = created->sandbox_->cgroup()) {
-    record.cgroup = made->path();
-    record.made_cgroups = made->made();
-  }
-  const absl::Status written = WriteTaskRecord(request.bundle(), record);
+  ASSIGN_OR_RETURN(created->sandbox_,
+                   Sandbox::Enter(host.loop, netns, cgroups_path));
+  created->record_.id = request.id();
+  created->record_.pod = host.pod;
+  const absl::Status written = created->WriteRecord();
   if (written.ok()) return created;
   return FirstError(written, created->sandbox_->Leave());
 }
 
+absl::Status SandboxTask::WriteRecord() {
+  if (const TaskCgroup* const cgroup = sandbox_->cgroup()) {
+    const TaskCgroup::Record cgroup_record = cgroup->record();
+    record_.cgroup = cgroup_record.path;
+    record_.made_cgroups = cgroup_record.made;
+    record_.scope = cgroup_record.scope;
+  }
+  return WriteTaskRecord(request().bundle(), record_);
+}
+
+void SandboxTask::Admit(OnReady on_ready) {
+  // Not called when the task, and with it the sandbox, is gone by then.
+  sandbox_->Admit(
+      [this, on_ready = std::move(on_ready)](const absl::Status& admitted) {
+        on_ready(admitted.ok() ? WriteRecord() : admitted);
+      });
+}
+
 absl::Status SandboxTask::Start() {
+  RETURN_IF_ERROR(CheckCreated());
   if (status() != task::TASK_CREATED) {
     return absl::FailedPreconditionError("the sandbox was started before");
   }
@@ -36,6 +53,7 @@ absl::Status SandboxTask::Kill(int signal_number) {
   RETURN_IF_ERROR(CheckSignal(signal_number));
   if (exit()) return absl::NotFoundError("the sandbox has ended");
   if (IsHarmless(signal_number)) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckCreated());
   // From here on the namespace and the cgroup can go.
   RETURN_IF_ERROR(sandbox_->Leave());
   SetExit(kSignalExitBase + static_cast<uint32_t>(signal_number),
@@ -49,11 +67,9 @@ absl::Status SandboxTask::Destroy() {
   return RemoveTaskRecord(request().bundle());
 }
 
-absl::StatusOr<host::CgroupUsage> SandboxTask::Usage() const {
-  if (sandbox_->cgroup() == nullptr) {
-    return absl::FailedPreconditionError("the sandbox has no cgroup");
-  }
-  return sandbox_->cgroup()->Usage();
+const host::Cgroup* SandboxTask::cgroup() const {
+  const TaskCgroup* const made = sandbox_->cgroup();
+  return made == nullptr ? nullptr : &made->cgroup();
 }
 
 }  // namespace serai::shim

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "absl/strings/str_cat.h"
+#include "shim/metrics.h"
 
 namespace serai::shim {
 namespace {
@@ -12,7 +13,21 @@ constexpr int kLastSignal = 64;
 
 }  // namespace
 
+void Task::FinishCreation(OnReady on_ready) {
+  creating_ = true;
+  Admit([this, on_ready = std::move(on_ready)](const absl::Status& status) {
+    creating_ = false;
+    on_ready(status);
+  });
+}
+
+absl::Status Task::CheckCreated() const {
+  return creating_ ? absl::FailedPreconditionError("it is being created")
+                   : absl::OkStatus();
+}
+
 absl::Status Task::Delete() {
+  RETURN_IF_ERROR(CheckCreated());
   if (started_at_ && !exit_) {
     return absl::FailedPreconditionError("the task is running: kill it first");
   }
@@ -25,6 +40,13 @@ void Task::Wait(OnExit on_exit) {
   } else {
     waiting_.push_back(std::move(on_exit));
   }
+}
+
+absl::StatusOr<wire::Any> Task::Metrics() const {
+  if (cgroup() == nullptr) {
+    return absl::FailedPreconditionError("the task has no cgroup");
+  }
+  return ReadMetrics(*cgroup());
 }
 
 task::TaskStatus Task::status() const {

@@ -19,6 +19,7 @@
 #include "lib/base/status.h"
 #include "lib/host/cgroup.h"
 #include "proto/task/task.pb.h"
+#include "proto/task/wire.pb.h"
 #include "shim/ending.h"
 
 namespace serai::shim {
@@ -35,6 +36,7 @@ struct TaskExit {
 class Task {
  public:
   using OnExit = std::function<void(const TaskExit&)>;
+  using OnReady = std::function<void(const absl::Status&)>;
 
   // Leaves what the task has outside this process: Delete() removes it.
   virtual ~Task() = default;
@@ -60,8 +62,17 @@ class Task {
   // Calls `on_exit` when the task has ended, at once when it has.
   void Wait(OnExit on_exit);
 
-  // FAILED_PRECONDITION for a task without a cgroup.
-  virtual absl::StatusOr<host::CgroupUsage> Usage() const = 0;
+  // The rest of its creation, once: calls `on_ready` at once, or later from the
+  // loop. Until then it can't be started or deleted; on an error it has to be
+  // destroyed. One that is destroyed before does not call it.
+  void FinishCreation(OnReady on_ready);
+
+  // Null for a task without one.
+  virtual const host::Cgroup* cgroup() const = 0;
+
+  // Of its cgroup, as metrics.h has it. FAILED_PRECONDITION for a task without
+  // one.
+  absl::StatusOr<wire::Any> Metrics() const;
 
   // Of the process that stands for the task; also after its end.
   virtual pid_t pid() const = 0;
@@ -76,6 +87,11 @@ class Task {
  protected:
   explicit Task(const task::CreateTaskRequest& request) : request_(request) {}
 
+  // What FinishCreation() waits for.
+  virtual void Admit(OnReady on_ready) { on_ready(absl::OkStatus()); }
+  // FAILED_PRECONDITION until FinishCreation() is through.
+  absl::Status CheckCreated() const;
+
   void SetStarted() { started_at_ = absl::Now(); }
   void SetNotStarted() { started_at_.reset(); }
   // Tells all who Wait().
@@ -83,6 +99,7 @@ class Task {
 
  private:
   const task::CreateTaskRequest request_;
+  bool creating_ = false;
   std::optional<absl::Time> started_at_;
   std::optional<TaskExit> exit_;
   std::vector<OnExit> waiting_;

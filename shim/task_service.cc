@@ -6,14 +6,14 @@
 
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "shim/stats.h"
+#include "lib/oci/runtime_spec.h"
 #include "shim/wire.h"
 
 namespace serai::shim {
 namespace {
 
-constexpr char kMetricsUrl[] = "io.containerd.cgroups.v2.Metrics";
 constexpr char kVersion[] = "v2";  // of the task API
 
 // Why a method of the task API is not there; null for one that does not exist.
@@ -24,7 +24,6 @@ const char* WhyNot(const std::string& method) {
   } kReasons[] = {
       {"Exec", "a unikernel is one program: no other can be run in it"},
       {"ResizePty", "a unikernel has no terminal"},
-      {"Update", "the resources of a running unikernel can't be changed"},
   };
   for (const auto& entry : kReasons) {
     if (method == entry.method) return entry.reason;
@@ -36,7 +35,11 @@ const char* WhyNot(const std::string& method) {
 
 void TaskService::Handle(const ttrpc::Call& call,
                          const ttrpc::Server::Reply& reply) {
-  if (call.method == "Wait") {
+  if (call.method == "Create") {
+    RunLater(*this, &TaskService::Create, call.request, reply);
+  } else if (call.method == "Update") {
+    RunLater(*this, &TaskService::Update, call.request, reply);
+  } else if (call.method == "Wait") {
     RunLater(*this, &TaskService::Wait, call.request, reply);
   } else if (call.method == "Checkpoint") {
     RunLater(*this, &TaskService::Checkpoint, call.request, reply);
@@ -52,7 +55,6 @@ absl::StatusOr<std::string> TaskService::Answer(const ttrpc::Call& call) {
     return Run(*this, method, call.request);
   };
   const std::string& method = call.method;
-  if (method == "Create") return run(&TaskService::Create);
   if (method == "Start") return run(&TaskService::Start);
   if (method == "State") return run(&TaskService::State);
   if (method == "Pause") return run(&TaskService::Pause);
@@ -68,13 +70,50 @@ absl::StatusOr<std::string> TaskService::Answer(const ttrpc::Call& call) {
   return UnknownMethod(call);
 }
 
-absl::StatusOr<task::CreateTaskResponse> TaskService::Create(
-    const task::CreateTaskRequest& request) {
-  ASSIGN_OR_RETURN(const Task* const created, pod_.Create(request),
-                   "creating task ", request.id());
-  task::CreateTaskResponse response;
-  response.set_pid(ToWire(created->pid()));
-  return response;
+void TaskService::Create(const task::CreateTaskRequest& request,
+                         Done<task::CreateTaskResponse> done) {
+  const std::string what = absl::StrCat("creating task ", request.id());
+  const absl::StatusOr<Task*> created = pod_.Create(request);
+  if (!created.ok()) return done(Annotate(created.status(), what));
+  pod_.FinishCreation(**created, [this, what, done = std::move(done)](
+                                     const absl::StatusOr<Task*>& finished) {
+    if (!finished.ok()) return done(Annotate(finished.status(), what));
+    TellOf(**finished);
+    task::CreateTaskResponse response;
+    response.set_pid(ToWire((*finished)->pid()));
+    done(response);
+  });
+}
+
+void TaskService::TellOf(Task& created) {
+  const task::CreateTaskRequest& request = created.request();
+  events::TaskCreate event;
+  event.set_container_id(request.id());
+  event.set_bundle(request.bundle());
+  *event.mutable_rootfs() = request.rootfs();
+  event.mutable_io()->set_stdin(request.stdin());
+  event.mutable_io()->set_stdout(request.stdout());
+  event.mutable_io()->set_stderr(request.stderr());
+  event.mutable_io()->set_terminal(request.terminal());
+  event.set_checkpoint(request.checkpoint());
+  event.set_pid(ToWire(created.pid()));
+  events_.Publish(event);
+  if (GuestTask* const guest = created.guest()) {
+    guest->WhenOom([this, id = request.id()] {
+      events::TaskOOM oom;
+      oom.set_container_id(id);
+      events_.Publish(oom);
+    });
+  }
+  created.Wait([this, &created](const TaskExit& exit) {
+    events::TaskExit ended;
+    ended.set_container_id(created.request().id());
+    ended.set_id(created.request().id());
+    ended.set_pid(ToWire(created.pid()));
+    ended.set_exit_status(exit.status);
+    *ended.mutable_exited_at() = ToWire(exit.time);
+    events_.Publish(ended);
+  });
 }
 
 absl::StatusOr<task::StartResponse> TaskService::Start(
@@ -82,6 +121,10 @@ absl::StatusOr<task::StartResponse> TaskService::Start(
   ASSIGN_OR_RETURN(Task* const found,
                    pod_.Find(request.id(), request.exec_id()));
   RETURN_IF_ERROR(found->Start(), "starting task ", request.id());
+  events::TaskStart event;
+  event.set_container_id(request.id());
+  event.set_pid(ToWire(found->pid()));
+  events_.Publish(event);
   task::StartResponse response;
   response.set_pid(ToWire(found->pid()));
   return response;
@@ -111,6 +154,9 @@ absl::StatusOr<wire::Empty> TaskService::Pause(
     const task::PauseRequest& request) {
   ASSIGN_OR_RETURN(GuestTask* const found, pod_.FindGuest(request.id()));
   RETURN_IF_ERROR(found->Pause(), "pausing task ", request.id());
+  events::TaskPaused event;
+  event.set_container_id(request.id());
+  events_.Publish(event);
   return wire::Empty();
 }
 
@@ -118,6 +164,9 @@ absl::StatusOr<wire::Empty> TaskService::Resume(
     const task::ResumeRequest& request) {
   ASSIGN_OR_RETURN(GuestTask* const found, pod_.FindGuest(request.id()));
   RETURN_IF_ERROR(found->Resume(), "resuming task ", request.id());
+  events::TaskResumed event;
+  event.set_container_id(request.id());
+  events_.Publish(event);
   return wire::Empty();
 }
 
@@ -146,6 +195,12 @@ absl::StatusOr<task::DeleteResponse> TaskService::Delete(
   response.set_pid(ToWire(deleted->pid()));
   response.set_exit_status(deleted->exit()->status);
   *response.mutable_exited_at() = ToWire(deleted->exit()->time);
+  events::TaskDelete event;
+  event.set_container_id(request.id());
+  event.set_pid(response.pid());
+  event.set_exit_status(response.exit_status());
+  *event.mutable_exited_at() = response.exited_at();
+  events_.Publish(event);
   return response;
 }
 
@@ -163,22 +218,44 @@ absl::StatusOr<task::ConnectResponse> TaskService::Connect(
 absl::StatusOr<task::PidsResponse> TaskService::Pids(
     const task::PidsRequest& request) {
   ASSIGN_OR_RETURN(const Task* const found, pod_.Find(request.id()));
+  // Also of one that has ended: a containerd that starts anew takes a task
+  // without processes for one that was lost, and its exit status with it.
   task::PidsResponse response;
-  if (!found->exit()) {
-    response.add_processes()->set_pid(ToWire(found->pid()));
-  }
+  response.add_processes()->set_pid(ToWire(found->pid()));
   return response;
 }
 
 absl::StatusOr<task::StatsResponse> TaskService::Stats(
     const task::StatsRequest& request) {
   ASSIGN_OR_RETURN(const Task* const found, pod_.Find(request.id()));
-  ASSIGN_OR_RETURN(const host::CgroupUsage usage, found->Usage(), "task ",
-                   request.id());
   task::StatsResponse response;
-  response.mutable_stats()->set_type_url(kMetricsUrl);
-  response.mutable_stats()->set_value(ToMetrics(usage).SerializeAsString());
+  ASSIGN_OR_RETURN(*response.mutable_stats(), found->Metrics(), "task ",
+                   request.id());
   return response;
+}
+
+void TaskService::Update(const task::UpdateTaskRequest& request,
+                         Done<wire::Empty> done) {
+  const std::string what = absl::StrCat("updating task ", request.id());
+  const absl::StatusOr<GuestTask*> found = pod_.FindGuest(request.id());
+  if (!found.ok()) return done(Annotate(found.status(), what));
+  const wire::Any& any = request.resources();
+  // Others are Windows's.
+  if (!absl::StartsWith(any.type_url(),
+                        "types.containerd.io/opencontainers/"
+                        "runtime-spec/") ||
+      !absl::EndsWith(any.type_url(), "/LinuxResources")) {
+    return done(absl::InvalidArgumentError(
+        absl::StrCat(what, ": resources of type \"", any.type_url(),
+                     "\", which are not Linux's")));
+  }
+  const auto resources = oci::ParseResources(any.value());
+  if (!resources.ok()) return done(Annotate(resources.status(), what));
+  (*found)->Update(*resources,
+                   [what, done = std::move(done)](const absl::Status& updated) {
+                     if (!updated.ok()) return done(Annotate(updated, what));
+                     done(wire::Empty());
+                   });
 }
 
 void TaskService::Checkpoint(const task::CheckpointTaskRequest& request,
@@ -192,13 +269,17 @@ void TaskService::Checkpoint(const task::CheckpointTaskRequest& request,
       options->image_path().empty() ? request.path() : options->image_path();
   // The task may have ended, and been deleted, by the time it is answered.
   (*found)->Snapshot(
-      path,
-      [this, done = std::move(done), id = request.id(), exit = options->exit()](
-          const absl::StatusOr<v1::SnapshotResponse>& taken) {
+      path, [this, done = std::move(done), id = request.id(), path,
+             exit = options->exit()](
+                const absl::StatusOr<v1::SnapshotResponse>& taken) {
         if (!taken.ok()) {
           return done(Annotate(taken.status(),
                                absl::StrCat("checkpoint of task ", id)));
         }
+        events::TaskCheckpointed event;
+        event.set_container_id(id);
+        event.set_checkpoint(path);
+        events_.Publish(event);
         const absl::StatusOr<Task*> task = pod_.Find(id);
         if (exit && task.ok()) (*task)->Kill(SIGKILL).IgnoreError();
         done(wire::Empty());

@@ -12,6 +12,7 @@
 #include "lib/base/status.h"
 #include "lib/ttrpc/server.h"
 #include "proto/task/task.pb.h"
+#include "shim/event_publisher.h"
 #include "shim/pod.h"
 
 namespace serai::shim {
@@ -19,9 +20,11 @@ namespace serai::shim {
 class TaskService {
  public:
   // `on_shutdown` is called once, after a Shutdown has been answered that ends
-  // the shim. `pod` outlives the service.
-  TaskService(Pod& pod, std::function<void()> on_shutdown)
-      : pod_(pod), on_shutdown_(std::move(on_shutdown)) {}
+  // the shim. `pod` and `events`, where what happens to the tasks is told,
+  // outlive the service.
+  TaskService(Pod& pod, EventPublisher& events,
+              std::function<void()> on_shutdown)
+      : pod_(pod), events_(events), on_shutdown_(std::move(on_shutdown)) {}
   TaskService(const TaskService&) = delete;
   TaskService& operator=(const TaskService&) = delete;
 
@@ -34,8 +37,8 @@ class TaskService {
 
   absl::StatusOr<std::string> Answer(const ttrpc::Call& call);
 
-  absl::StatusOr<task::CreateTaskResponse> Create(
-      const task::CreateTaskRequest& request);
+  void Create(const task::CreateTaskRequest& request,
+              Done<task::CreateTaskResponse> done);
   absl::StatusOr<task::StartResponse> Start(const task::StartRequest& request);
   absl::StatusOr<task::StateResponse> State(const task::StateRequest& request);
   absl::StatusOr<wire::Empty> Pause(const task::PauseRequest& request);
@@ -48,12 +51,17 @@ class TaskService {
       const task::ConnectRequest& request);
   absl::StatusOr<task::PidsResponse> Pids(const task::PidsRequest& request);
   absl::StatusOr<task::StatsResponse> Stats(const task::StatsRequest& request);
+  void Update(const task::UpdateTaskRequest& request, Done<wire::Empty> done);
   void Checkpoint(const task::CheckpointTaskRequest& request,
                   Done<wire::Empty> done);
   void Wait(const task::WaitRequest& request, Done<task::WaitResponse> done);
   void Shutdown(const task::ShutdownRequest& request, Done<wire::Empty> done);
 
+  // Tells of a new task, and of its end when that comes.
+  void TellOf(Task& created);
+
   Pod& pod_;
+  EventPublisher& events_;
   const std::function<void()> on_shutdown_;
 };
 

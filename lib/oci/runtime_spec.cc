@@ -35,33 +35,45 @@ absl::Status ReadProcess(const Json& document, RuntimeSpec& spec) {
   return absl::OkStatus();
 }
 
+// Zero stands for none: some who write a specification leave nothing out.
+template <typename Int>
+absl::Status ReadLimit(const Json& object, const std::string& path,
+                       const char* key, std::optional<Int>& out) {
+  RETURN_IF_ERROR(ReadInteger<Int>(object, path, key, out));
+  if (out == Int{0}) out.reset();
+  return absl::OkStatus();
+}
+
+absl::Status ReadResourceMembers(const Json& object, const std::string& path,
+                                 Resources& resources) {
+  const Json* part = nullptr;
+  RETURN_IF_ERROR(ReadObject(object, path, "memory", part));
+  if (part != nullptr) {
+    RETURN_IF_ERROR(ReadLimit<int64_t>(*part, path + "memory.", "limit",
+                                       resources.memory_limit));
+  }
+  RETURN_IF_ERROR(ReadObject(object, path, "pids", part));
+  if (part != nullptr) {
+    RETURN_IF_ERROR(ReadLimit<int64_t>(*part, path + "pids.", "limit",
+                                       resources.pids_limit));
+  }
+  RETURN_IF_ERROR(ReadObject(object, path, "cpu", part));
+  if (part == nullptr) return absl::OkStatus();
+  const std::string cpu = path + "cpu.";
+  RETURN_IF_ERROR(
+      ReadLimit<uint64_t>(*part, cpu, "shares", resources.cpu_shares));
+  RETURN_IF_ERROR(ReadLimit<int64_t>(*part, cpu, "quota", resources.cpu_quota));
+  RETURN_IF_ERROR(
+      ReadLimit<uint64_t>(*part, cpu, "period", resources.cpu_period));
+  RETURN_IF_ERROR(ReadString(*part, cpu, "cpus", resources.cpus));
+  return ReadString(*part, cpu, "mems", resources.mems);
+}
+
 absl::Status ReadResources(const Json& linux_part, Resources& resources) {
   const Json* object = nullptr;
   RETURN_IF_ERROR(ReadObject(linux_part, "linux.", "resources", object));
   if (object == nullptr) return absl::OkStatus();
-  const std::string path = "linux.resources.";
-  const Json* part = nullptr;
-  RETURN_IF_ERROR(ReadObject(*object, path, "memory", part));
-  if (part != nullptr) {
-    RETURN_IF_ERROR(ReadInteger<int64_t>(*part, path + "memory.", "limit",
-                                         resources.memory_limit));
-  }
-  RETURN_IF_ERROR(ReadObject(*object, path, "pids", part));
-  if (part != nullptr) {
-    RETURN_IF_ERROR(ReadInteger<int64_t>(*part, path + "pids.", "limit",
-                                         resources.pids_limit));
-  }
-  RETURN_IF_ERROR(ReadObject(*object, path, "cpu", part));
-  if (part == nullptr) return absl::OkStatus();
-  const std::string cpu = path + "cpu.";
-  RETURN_IF_ERROR(
-      ReadInteger<uint64_t>(*part, cpu, "shares", resources.cpu_shares));
-  RETURN_IF_ERROR(
-      ReadInteger<int64_t>(*part, cpu, "quota", resources.cpu_quota));
-  RETURN_IF_ERROR(
-      ReadInteger<uint64_t>(*part, cpu, "period", resources.cpu_period));
-  RETURN_IF_ERROR(ReadString(*part, cpu, "cpus", resources.cpus));
-  return ReadString(*part, cpu, "mems", resources.mems);
+  return ReadResourceMembers(*object, "linux.resources.", resources);
 }
 
 absl::Status ReadNamespaces(const Json& linux_part, RuntimeSpec& spec) {
@@ -242,6 +254,19 @@ absl::StatusOr<RuntimeSpec> ParseRuntimeSpec(absl::string_view json) {
     return Bad("process.args", "names no unikernel");
   }
   return spec;
+}
+
+absl::StatusOr<Resources> ParseResources(absl::string_view json) {
+  if (json.size() > kMaxRuntimeSpecBytes) {
+    return Bad("the resources' JSON", "is too long");
+  }
+  const std::optional<Json> document = ParseJson(json);
+  if (!document || !document->is_object()) {
+    return Bad("the resources' JSON", "is not an object");
+  }
+  Resources resources;
+  RETURN_IF_ERROR(ReadResourceMembers(*document, "", resources));
+  return resources;
 }
 
 }  // namespace serai::oci

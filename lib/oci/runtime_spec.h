@@ -53,7 +53,7 @@ struct BlockDevice {
   bool operator==(const BlockDevice&) const = default;
 };
 
-// linux.resources. What is absent is not limited.
+// linux.resources. What is absent, or zero, is not limited.
 struct Resources {
   std::optional<int64_t> memory_limit;  // bytes
   std::optional<uint64_t> cpu_shares;
@@ -116,6 +116,9 @@ struct RuntimeSpec {
 // files, kDevicesAnnotation and kMemoryAnnotation beside the CRI plugin's
 // kContainerTypeAnnotation are refused.
 absl::StatusOr<RuntimeSpec> ParseRuntimeSpec(absl::string_view json);
+
+// linux.resources by itself, as an update brings it. INVALID_ARGUMENT as above.
+absl::StatusOr<Resources> ParseResources(absl::string_view json);
 
 // A config.json that ParseRuntimeSpec reads back as an equal value.
 std::string ToJson(const RuntimeSpec& spec);

@@ -16,6 +16,8 @@
 #include "lib/base/file.h"
 #include "lib/base/subprocess.h"
 #include "lib/host/cgroup.h"
+#include "proto/task/metrics_v1.pb.h"
+#include "proto/task/metrics_v2.pb.h"
 #include "tests/support/require.h"
 #include "tests/support/status_matchers.h"
 
@@ -74,7 +76,7 @@ absl::StatusOr<std::string> PodShim::Command(const std::string& command,
                                              const std::string& directory) {
   SubprocessSpec spec;
   spec.program = BuildDir() + "/bin/containerd-shim-serai-v2";
-  spec.args = {"-namespace", "test", "-address", "", "-publish-binary",
+  spec.args = {"-namespace", "test", "-address", "",     "-publish-binary",
                "/none",      "-id",  "pod",      command};
   spec.env = {absl::StrCat("SERAI_TENDER=", tender_),
               absl::StrCat("SERAI_SHIM_SOCKET_DIR=", dir_ / "s")};
@@ -115,17 +117,24 @@ std::string PodShim::LogPath(const std::string& id) const {
 
 absl::Status PodShim::Create(const std::string& id,
                              const oci::RuntimeSpec& spec) {
-  RETURN_IF_ERROR(MakeDirs(BundlePath(id)));
-  RETURN_IF_ERROR(WriteFileAtomic(JoinPath(BundlePath(id), "config.json"),
-                                  oci::ToJson(spec)));
+  RETURN_IF_ERROR(WriteBundle(id, spec));
   return CreateFromBundle(id);
 }
 
-absl::Status PodShim::CreateFromBundle(const std::string& id) {
+absl::Status PodShim::WriteBundle(const std::string& id,
+                                  const oci::RuntimeSpec& spec) {
+  RETURN_IF_ERROR(MakeDirs(BundlePath(id)));
+  return WriteFileAtomic(JoinPath(BundlePath(id), "config.json"),
+                         oci::ToJson(spec));
+}
+
+absl::Status PodShim::CreateFromBundle(const std::string& id,
+                                       const std::string& checkpoint) {
   task::CreateTaskRequest request;
   request.set_id(id);
   request.set_bundle(BundlePath(id));
   request.set_stdout("cri://" + LogPath(id));
+  request.set_checkpoint(checkpoint);
   return Call<task::CreateTaskResponse>("Create", request).status();
 }
 
@@ -168,13 +177,37 @@ absl::StatusOr<shim::v1::InfoResponse> PodShim::Info(const std::string& id) {
   return Call<shim::v1::InfoResponse>("Info", request, ttrpc::kControlService);
 }
 
-absl::StatusOr<metrics::Metrics> PodShim::Stats(const std::string& id) {
+absl::StatusOr<TaskStats> PodShim::Stats(const std::string& id) {
   task::StatsRequest request;
   request.set_id(id);
   ASSIGN_OR_RETURN(const auto response,
                    Call<task::StatsResponse>("Stats", request));
+  const std::string& bytes = response.stats().value();
+  if (response.stats().type_url() == "io.containerd.cgroups.v1.Metrics") {
+    ASSIGN_OR_RETURN(const auto v1,
+                     ttrpc::ParseAnswer<metrics::v1::Metrics>(bytes));
+    const uint64_t usage = v1.memory().usage().usage();
+    return TaskStats{v1.cpu().usage().total(), usage,
+                     usage - v1.memory().total_inactive_file(),
+                     v1.memory().usage().limit(), v1.pids().current()};
+  }
   EXPECT_EQ(response.stats().type_url(), "io.containerd.cgroups.v2.Metrics");
-  return ttrpc::ParseAnswer<metrics::Metrics>(response.stats().value());
+  ASSIGN_OR_RETURN(const auto v2,
+                   ttrpc::ParseAnswer<metrics::v2::Metrics>(bytes));
+  const uint64_t usage = v2.memory().usage();
+  return TaskStats{v2.cpu().usage_usec() * 1000, usage,
+                   usage - v2.memory().inactive_file(),
+                   v2.memory().usage_limit(), v2.pids().current()};
+}
+
+absl::Status PodShim::Update(const std::string& id,
+                             const std::string& resources) {
+  task::UpdateTaskRequest request;
+  request.set_id(id);
+  request.mutable_resources()->set_type_url(
+      "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources");
+  request.mutable_resources()->set_value(resources);
+  return Call<wire::Empty>("Update", request).status();
 }
 
 absl::Status PodShim::ReopenLog(const std::string& id) {

@@ -17,11 +17,19 @@
 #include "lib/ttrpc/client.h"
 #include "lib/ttrpc/typed_call.h"
 #include "proto/serai/shim/v1/control.pb.h"
-#include "proto/task/metrics.pb.h"
 #include "proto/task/task.pb.h"
 #include "tests/support/temp_dir.h"
 
 namespace serai::testing {
+
+// What a reader takes from either of containerd's two metrics messages.
+struct TaskStats {
+  uint64_t cpu_ns = 0;
+  uint64_t memory_bytes = 0;
+  uint64_t working_set_bytes = 0;
+  uint64_t memory_limit_bytes = 0;
+  uint64_t pids = 0;
+};
 
 class PodShim {
  public:
@@ -55,7 +63,9 @@ class PodShim {
 
   // Writes the bundle and creates the task; its log is LogPath(id).
   absl::Status Create(const std::string& id, const oci::RuntimeSpec& spec);
-  absl::Status CreateFromBundle(const std::string& id);
+  absl::Status WriteBundle(const std::string& id, const oci::RuntimeSpec& spec);
+  absl::Status CreateFromBundle(const std::string& id,
+                                const std::string& checkpoint = "");
   std::string BundlePath(const std::string& id) const;
   std::string LogPath(const std::string& id) const;
   absl::Status Start(const std::string& id);
@@ -65,7 +75,8 @@ class PodShim {
   absl::StatusOr<task::StateResponse> State(const std::string& id);
   absl::StatusOr<task::DeleteResponse> Delete(const std::string& id);
   absl::StatusOr<shim::v1::InfoResponse> Info(const std::string& id);
-  absl::StatusOr<metrics::Metrics> Stats(const std::string& id);
+  absl::StatusOr<TaskStats> Stats(const std::string& id);
+  absl::Status Update(const std::string& id, const std::string& resources);
   absl::Status ReopenLog(const std::string& id);
   absl::Status Shutdown(bool now);
 

@@ -24,6 +24,7 @@ namespace {
 
 using ::serai::testing::HasStatus;
 using ::serai::testing::PodShim;
+using ::serai::testing::TaskStats;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -186,14 +187,16 @@ TEST_P(TaskTest, StatsAreTheCgroups) {
   ASSERT_OK(shim.Start("a"));
   ASSERT_TRUE(shim.WaitForLog("a", "spinning"));
   // On a busy machine it takes a while to get so much of the processor.
-  ASSERT_OK_AND_ASSIGN(metrics::Metrics stats, shim.Stats("a"));
-  for (int i = 0; i < 200 && stats.cpu().usage_usec() <= 10'000; ++i) {
+  ASSERT_OK_AND_ASSIGN(TaskStats stats, shim.Stats("a"));
+  for (int i = 0; i < 200 && stats.cpu_ns <= 10'000'000; ++i) {
     absl::SleepFor(absl::Milliseconds(50));
     ASSERT_OK_AND_ASSIGN(stats, shim.Stats("a"));
   }
-  EXPECT_GT(stats.cpu().usage_usec(), 10'000U);
-  EXPECT_GT(stats.memory().usage(), 0U);
-  EXPECT_EQ(stats.memory().usage_limit(), 64U << 20);
+  EXPECT_GT(stats.cpu_ns, 10'000'000U);
+  EXPECT_GT(stats.memory_bytes, 0U);
+  EXPECT_GT(stats.working_set_bytes, 0U);
+  EXPECT_EQ(stats.memory_limit_bytes, 64U << 20);
+  EXPECT_GE(stats.pids, 1U);
 }
 
 TEST_P(TaskTest, AGuestThatOutgrowsItsCgroupIsSaidToBeOomKilled) {

@@ -215,6 +215,15 @@ TEST(RuntimeSpecTest, NamesTheMemberOfAContainerThatIsWrong) {
   }
 }
 
+TEST(RuntimeSpecTest, ZeroIsNoLimit) {
+  ASSERT_OK_AND_ASSIGN(
+      const RuntimeSpec spec,
+      ParseRuntimeSpec(
+          WithLinux(R"("resources":{"memory":{"limit":0},"pids":{"limit":0},)"
+                    R"("cpu":{"shares":0,"quota":0,"period":0}})")));
+  EXPECT_EQ(spec.resources, Resources());
+}
+
 TEST(RuntimeSpecTest, APodCanNotGiveItselfTheHostsFiles) {
   for (const char* key : {kDevicesAnnotation, kMemoryAnnotation}) {
     EXPECT_THAT(
@@ -261,6 +270,39 @@ TEST(RuntimeSpecTest, NamesTheDeviceThatIsWrong) {
     EXPECT_THAT(ParseRuntimeSpec(WithDevices(devices)),
                 HasStatus(kInvalid, message))
         << devices;
+  }
+}
+
+TEST(ResourcesTest, AreReadByThemselves) {
+  ASSERT_OK_AND_ASSIGN(const Resources resources,
+                       ParseResources(R"({"memory":{"limit":67108864,"swap":1},
+                         "cpu":{"shares":512,"quota":-1,"cpus":"0-1"},
+                         "pids":{"limit":9},"unified":{"io.weight":"1"}})"));
+  Resources expected;
+  expected.memory_limit = 67108864;
+  expected.cpu_shares = 512;
+  expected.cpu_quota = -1;
+  expected.cpus = "0-1";
+  expected.pids_limit = 9;
+  EXPECT_EQ(resources, expected);
+  ASSERT_OK_AND_ASSIGN(const Resources none, ParseResources("{}"));
+  EXPECT_EQ(none, Resources());
+}
+
+TEST(ResourcesTest, NonsenseIsRefused) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"", "not an object"},
+      {"[]", "not an object"},
+      {std::string(100, '['), "not an object"},
+      {std::string(kMaxRuntimeSpecBytes + 1, ' '), "too long"},
+      {R"({"memory":5})", "memory is not an object"},
+      {R"({"memory":{"limit":"1G"}})", "memory.limit is not an integer"},
+      {R"({"cpu":{"shares":-1}})", "cpu.shares is negative"},
+      {R"({"cpu":{"cpus":7}})", "cpu.cpus is not a string"},
+      {R"({"pids":{"limit":1e30}})", "pids.limit is not an integer"}};
+  for (const auto& [json, message] : cases) {
+    EXPECT_THAT(ParseResources(json), HasStatus(kInvalid, message))
+        << json.substr(0, 80);
   }
 }
 
