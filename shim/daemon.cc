@@ -52,12 +52,10 @@ void ProtectFromOom() {
 }
 
 // Buffers as large as a console's are given back to the node when they are not
-// needed any more.
+// needed any more. What is smaller is when a task is deleted.
 void KeepHeapSmall() {
   constexpr int kLargeBuffer = 32 * 1024;
-  constexpr int kUnusedHeap = 32 * 1024;
   ::mallopt(M_MMAP_THRESHOLD, kLargeBuffer);
-  ::mallopt(M_TRIM_THRESHOLD, kUnusedHeap);
 }
 
 }  // namespace

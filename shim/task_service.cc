@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/task_service.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <memory>
 
 #include "absl/strings/match.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "lib/oci/runtime_spec.h"
 #include "shim/wire.h"
@@ -189,6 +191,8 @@ absl::StatusOr<wire::Empty> TaskService::CloseIO(
 absl::StatusOr<task::DeleteResponse> TaskService::Delete(
     const task::DeleteRequest& request) {
   RETURN_IF_ERROR(pod_.Find(request.id(), request.exec_id()).status());
+  // What the task had is the node's again, once it is destroyed.
+  const absl::Cleanup give_back = [] { ::malloc_trim(0); };
   ASSIGN_OR_RETURN(const std::unique_ptr<Task> deleted,
                    pod_.Delete(request.id()), "deleting task ", request.id());
   task::DeleteResponse response;
