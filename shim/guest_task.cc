@@ -147,7 +147,8 @@ absl::Status GuestTask::ForkTender(const Guest& guest) {
       .error_output = console.error_output.get(),
       .netns = guest.netns.get(),
       .cgroup = cgroup_ && !cgroup_->needs_admission() ? cgroup() : nullptr,
-      .oom_score_adj = spec_.oom_score_adj.value_or(host_.oom_score_adj)};
+      .oom_score_adj = spec_.oom_score_adj.value_or(host_.oom_score_adj),
+      .hold_requests = target_ == solo5::Target::kHvt};
   ASSIGN_OR_RETURN(waiting_tender_, WaitingTender::Fork(launch));
   record_.pid = waiting_tender_->pid();
   // Our child, not reaped: this can fail for want of descriptors only.

@@ -78,10 +78,14 @@ absl::Status PlaceAll(const Launch& launch, int go, int report) {
   return absl::OkStatus();
 }
 
-absl::Status ResetProcess(pid_t parent) {
-  sigset_t none;
-  ::sigemptyset(&none);
-  if (::sigprocmask(SIG_SETMASK, &none, nullptr) != 0) {
+absl::Status ResetProcess(const Launch& launch, pid_t parent) {
+  sigset_t blocked;
+  ::sigemptyset(&blocked);
+  if (launch.hold_requests) {
+    ::sigaddset(&blocked, SIGUSR1);
+    ::sigaddset(&blocked, SIGUSR2);
+  }
+  if (::sigprocmask(SIG_SETMASK, &blocked, nullptr) != 0) {
     return ErrnoStatus(errno, "sigprocmask");
   }
   if (::signal(SIGPIPE, SIG_DFL) == SIG_ERR) {
@@ -139,7 +143,7 @@ absl::Status ExecTender(const Launch& launch) {
   if (!status.ok()) ReportAndExit(report, status);
   go = NumbersFor(launch).go;
   report = NumbersFor(launch).report;
-  status = ResetProcess(parent);
+  status = ResetProcess(launch, parent);
   if (status.ok()) status = EnterPod(launch, in_cgroup);
   char byte = 0;
   ssize_t n = 0;

@@ -27,6 +27,9 @@ struct Launch {
   int netns = -1;                        // -1: stays in the shim's
   const host::Cgroup* cgroup = nullptr;  // null: stays in the shim's
   int oom_score_adj = 0;
+  // An hvt tender answers these signals, and says so by unblocking them: until
+  // then they wait, and don't end it.
+  bool hold_requests = false;
 };
 
 // A child that has forked and waits for its exec. It is killed when the shim

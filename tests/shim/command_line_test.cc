@@ -45,10 +45,10 @@ TEST_F(TenderCommandTest, HandsEverythingOverByDescriptor) {
   guest_.devices.push_back(Open());
   guest_.devices.push_back(Open());
   ASSERT_OK_AND_ASSIGN(const TenderCommand command,
-                       MakeTenderCommand(spec_, guest_, kStatusFd));
+                       MakeTenderCommand(spec_, guest_, kStatusFd, -1));
   EXPECT_THAT(
       command.args,
-      ElementsAre("serai-tender", JailOption(), "--mem=64", "--status=@3",
+      ElementsAre("serai-tender", JailOption(false), "--mem=64", "--status=@3",
                   "--kvm=@4", "--net:service=@5",
                   "--net-mac:service=" + net.mac, "--net-mtu:service=1450",
                   "--block:storage=@6:ro", "--", "@7", "--x", "a\\ b"));
@@ -60,23 +60,39 @@ TEST_F(TenderCommandTest, HandsEverythingOverByDescriptor) {
 TEST_F(TenderCommandTest, LeavesOutWhatIsNotSaid) {
   guest_.kernel = Open();
   ASSERT_OK_AND_ASSIGN(const TenderCommand command,
-                       MakeTenderCommand(spec_, guest_, kStatusFd));
+                       MakeTenderCommand(spec_, guest_, kStatusFd, -1));
   EXPECT_THAT(command.args,
-              ElementsAre("serai-tender", JailOption(), "--status=@3", "--",
+              ElementsAre("serai-tender", JailOption(false), "--status=@3", "--",
                           "@4", "--x", "a\\ b"));
+}
+
+TEST_F(TenderCommandTest, RestoresFromTwoFiles) {
+  guest_.memory_mib = 64;
+  guest_.kernel = Open();
+  guest_.snapshot = {Open(), Open()};
+  const UniqueFd snapshots = Open();
+  ASSERT_OK_AND_ASSIGN(
+      const TenderCommand command,
+      MakeTenderCommand(spec_, guest_, kStatusFd, snapshots.get()));
+  EXPECT_THAT(command.args,
+              ElementsAre("serai-tender", JailOption(false), "--status=@3",
+                          "--snapshot-to=@4", "--restore-from=@5:@6"));
+  EXPECT_THAT(command.fds, ElementsAre(kStatusFd, snapshots.get(),
+                                       guest_.snapshot.machine.get(),
+                                       guest_.snapshot.memory.get()));
 }
 
 TEST_F(TenderCommandTest, ArgumentsMustFitInTheGuest) {
   guest_.kernel = Open();
   spec_.args = {"/app", std::string(4095, 'x'), std::string(4095, 'y')};
   EXPECT_OK(
-      MakeTenderCommand(spec_, guest_, kStatusFd));  // 8191 with the space
+      MakeTenderCommand(spec_, guest_, kStatusFd, -1));  // 8191 with the space
   spec_.args[2].push_back('y');
-  EXPECT_THAT(MakeTenderCommand(spec_, guest_, kStatusFd),
+  EXPECT_THAT(MakeTenderCommand(spec_, guest_, kStatusFd, -1),
               HasStatus(kInvalid, "8192"));
   // It is the escaped length that counts.
   spec_.args = {"/app", std::string(4096, ' ')};
-  EXPECT_THAT(MakeTenderCommand(spec_, guest_, kStatusFd),
+  EXPECT_THAT(MakeTenderCommand(spec_, guest_, kStatusFd, -1),
               HasStatus(kInvalid, "8192"));
 }
 

@@ -65,7 +65,12 @@ TEST(TaskRecordTest, IsReadBackAndDamageIsSeen) {
   const TempDir dir;
   EXPECT_THAT(ReadTaskRecord(dir.path()).status(),
               HasStatus(absl::StatusCode::kNotFound, ""));
-  const TaskRecord record = {"id", 5, 12345, "/a/b", {"/sys/a", "/sys/a/b"}};
+  TaskRecord record;
+  record.id = "id";
+  record.pid = 5;
+  record.start_time = 12345;
+  record.cgroup = "/a/b";
+  record.made_cgroups = {"/sys/a", "/sys/a/b"};
   ASSERT_OK(WriteTaskRecord(dir.path(), record));
   ASSERT_OK_AND_ASSIGN(const TaskRecord read, ReadTaskRecord(dir.path()));
   EXPECT_EQ(read.id, record.id);

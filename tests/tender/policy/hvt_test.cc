@@ -193,10 +193,11 @@ TEST(HvtPolicyTest, LetsItWriteTheFilesOfASnapshot) {
 
   // Where the directory comes by a socket.
   wanted.push_back({SYS_recvmsg, {{0, Only(kGdb)}, {2, Only(0x40000040)}}});
-  for (const uint64_t from : {kNew, kGdb}) {
-    wanted.push_back(
-        {SYS_dup3,
-         {{0, Only(from)}, {1, Only(kDirectory)}, {2, Only(uint64_t{O_CLOEXEC})}}});
+  for (const uint64_t from : {uint64_t{kNew}, uint64_t{kGdb}}) {
+    wanted.push_back({SYS_dup3,
+                      {{0, Only(from)},
+                       {1, Only(kDirectory)},
+                       {2, Only(uint64_t{O_CLOEXEC})}}});
   }
   bindings.Have(Situation::kSnapshotInbox).Set(Slot::kSnapshotInboxFd, kGdb);
   Check(wanted, bindings);
