@@ -19,7 +19,7 @@ namespace serai::shim {
 class ConsoleTail {
  public:
   // What is kept at most. Memory is taken as the console grows.
-  static constexpr size_t kMaxBytes = 64 * 1024;
+  static constexpr size_t kMaxBytes = 32 * 1024;
   // More who wait are answered at once, the oldest first.
   static constexpr size_t kMaxWaiting = 256;
 
