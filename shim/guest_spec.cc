@@ -47,6 +47,7 @@ guest::ImageWords WordsOf(const oci::RuntimeSpec& spec) {
   }
   words.entrypoint = spec.args;
   words.working_dir = spec.cwd;
+  words.entrypoint_may_be_pods = true;
   words.speaker = "the container";
   return words;
 }

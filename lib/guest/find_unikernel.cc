@@ -147,6 +147,11 @@ class Search {
             &found),
         source, " ", program);
     if (verdict.problem == solo5::Problem::kNotSolo5) {
+      if (words_.entrypoint_may_be_pods && program[0] == '/' &&
+          !oci::OpenRegularInRoot(root_fd_, program).ok()) {
+        return BadImage(
+            absl::StrCat(source, " ", program, ": ", verdict.message));
+      }
       entrypoint_note_ = absl::StrCat("its entrypoint ", program, " is none (",
                                       verdict.message, ")");
       return Found();

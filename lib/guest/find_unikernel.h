@@ -29,6 +29,9 @@ struct ImageWords {
   StringMap labels;
   std::vector<std::string> entrypoint;
   std::string working_dir;  // where a relative entrypoint starts
+  // The entrypoint may be the pod's own word: an absolute path then is the
+  // program that is wanted, and must be a file of the image.
+  bool entrypoint_may_be_pods = false;
   // Who says it, for messages: "the image", "the container".
   std::string speaker = "the image";
 };

@@ -95,12 +95,13 @@ TEST_F(GuestSpecTest, MemoryIsTheLimitOrWhatThePodSays) {
 }
 
 TEST_F(GuestSpecTest, AFirstWordThatIsNoProgramIsTheGuests) {
+  ASSERT_OK(WriteFileAtomic(dir_ / "root/sh", "#!"));
   const std::pair<std::vector<std::string>, std::vector<std::string>> cases[] =
       {{{"/app.spt", "a b"}, {"a b"}},
        {{"app.spt", "x"}, {"x"}},
        {{"./app.spt"}, {}},
        {{"--x", "y"}, {"--x", "y"}},
-       {{"/bin/sh", "x"}, {"x"}},
+       {{"/sh", "x"}, {"x"}},
        {{}, {}}};
   for (const auto& [args, told] : cases) {
     spec_.args = args;
@@ -109,6 +110,14 @@ TEST_F(GuestSpecTest, AFirstWordThatIsNoProgramIsTheGuests) {
     wanted.insert(wanted.end(), told.begin(), told.end());
     EXPECT_EQ(completed.spec.args, wanted);
   }
+}
+
+TEST_F(GuestSpecTest, AProgramThatIsNotThereIsNotReplacedByAnother) {
+  spec_.args = {"/bin/app"};
+  EXPECT_THAT(Complete(),
+              HasStatus(kInvalid, "the container's entrypoint /bin/app: "));
+  spec_.annotations = {{"serai.dev/unikernel", "/app.spt"}};
+  EXPECT_OK(Complete());
 }
 
 TEST_F(GuestSpecTest, AnnotationsNameTheUnikernel) {
@@ -132,6 +141,7 @@ TEST_F(GuestSpecTest, AnnotationsNameTheUnikernel) {
 TEST_F(GuestSpecTest, ARootWithoutUnikernelSaysWhatWasLookedFor) {
   ASSERT_OK(RemovePath(dir_ / "root/app.spt"));
   ASSERT_OK(WriteFileAtomic(dir_ / "root/sh", "#!"));
+  spec_.args = {"sh"};
   EXPECT_THAT(Complete(), HasStatus(kInvalid, "none of its 1 files"));
 }
 
