@@ -127,7 +127,7 @@ void AddLimits(const CgroupLimits& limits, bool is_v2, Properties& properties) {
 
 Properties ScopeProperties(const ScopeSpec& spec, bool is_v2) {
   Properties properties;
-  properties.Add("Description", "s", "unikernel ", spec.unit);
+  properties.Add("Description", "s", absl::StrCat("unikernel ", spec.unit));
   properties.Add("Slice", "s", spec.slice);
   properties.Add("PIDs", "au", 1, spec.pid);
   // The limits that systemd has no word for are written beside it.

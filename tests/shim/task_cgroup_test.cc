@@ -418,8 +418,10 @@ TEST_F(SystemdCgroupTest, DeadProcessIsAnError) {
     const WaitingChild child;
     pid = child.pid();
   }
-  EXPECT_THAT(Admit(*cgroup, pid),
-              HasStatus(absl::StatusCode::kUnavailable, Unit()));
+  EXPECT_THAT(
+      Admit(*cgroup, pid),
+      HasStatus(absl::StatusCode::kUnavailable,
+                Unit() + ": systemd's StartTransientUnit: Call failed"));
   EXPECT_OK(cgroup->Remove());
 }
 

@@ -25,12 +25,14 @@ using ::testing::SizeIs;
 
 class SystemdScopeTest : public ::testing::Test {
  protected:
-  // Scopes whose busctl writes down its arguments, a line a call, and then does
-  // what the lines of `script` say.
+  // Scopes whose busctl writes down its arguments, a line a call, with a "_"
+  // for a space in one, and then does what the lines of `script` say.
   SystemdScopes WithBusctl(const std::string& script, bool is_v2 = true) {
     EXPECT_OK(WriteFileAtomic(
         dir_ / "busctl",
-        absl::StrCat("#!/bin/sh\necho \"$*\" >> ", log(), "\n", script, "\n"),
+        absl::StrCat("#!/bin/sh\n(for word; do printf ' %s' "
+                     "\"$(printf %s \"$word\" | tr ' ' _)\"; done; echo) >> ",
+                     log(), "\n", script, "\n"),
         0755));
     return SystemdScopes(is_v2, {dir_ / "busctl", absl::Milliseconds(300)});
   }
@@ -75,7 +77,8 @@ TEST_F(SystemdScopeTest, ScopeIsAskedForWithItsLimits) {
   EXPECT_THAT(call, ::testing::StartsWith("StartTransientUnit ssa(sv)a(sa(sv)) "
                                           "serai-x.scope replace 17 "));
   for (const std::string& property :
-       {std::string("Slice s kubepods.slice"),
+       {std::string("Description s unikernel_serai-x.scope"),
+        std::string("Slice s kubepods.slice"),
         absl::StrCat("PIDs au 1 ", ::getpid()), std::string("Delegate b true"),
         std::string("DefaultDependencies b false"),
         std::string("CollectMode s inactive-or-failed"),
