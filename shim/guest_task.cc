@@ -241,16 +241,17 @@ void GuestTask::Finish(uint32_t status, Ending ending) {
   snapshots_.reset();
   paused_ = false;
   requests_.End(absl::FailedPreconditionError("the task has ended"));
+  // Whoever is told may count on it, whatever becomes of the shim.
+  RecordExit(status);
   SetExit(status, ending);
-  RecordExit();
 }
 
 // For the `delete` of a shim that has died since.
-void GuestTask::RecordExit() {
-  record_.exit = RecordedExit{exit()->status, exit()->time};
-  const absl::Status status = WriteTaskRecord(request().bundle(), record_);
-  if (!status.ok()) {
-    LogWarning(absl::StrCat("task ", record_.id, ": ", status.message()));
+void GuestTask::RecordExit(uint32_t status) {
+  record_.exit = RecordedExit{status, absl::Now()};
+  const absl::Status written = WriteTaskRecord(request().bundle(), record_);
+  if (!written.ok()) {
+    LogWarning(absl::StrCat("task ", record_.id, ": ", written.message()));
   }
 }
 

@@ -115,7 +115,7 @@ class GuestTask final : public Task {
   // The tender was reaped.
   void Ended(int wait_status);
   void Finish(uint32_t status, Ending ending);
-  void RecordExit();
+  void RecordExit(uint32_t status);
   absl::Status CheckRuns() const;
   // UNIMPLEMENTED unless this is an hvt guest.
   absl::Status CheckTarget(absl::string_view what) const;
