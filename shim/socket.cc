@@ -13,7 +13,6 @@
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "lib/base/file.h"
 
@@ -75,7 +74,7 @@ absl::StatusOr<std::string> SocketPath(const std::string& directory,
   const std::string hashed =
       client.empty() ? name : absl::StrCat(name, "@", client);
   return absl::StrCat(JoinPath(directory, name.substr(0, kMaxPath - fixed)),
-                      "-", absl::StrFormat("%016x", Hash(hashed)), kSuffix);
+                      "-", absl::Hex(Hash(hashed), absl::kZeroPad16), kSuffix);
 }
 
 absl::StatusOr<UniqueFd> LockSocketDirectory(const std::string& directory) {

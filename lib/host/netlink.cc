@@ -7,12 +7,8 @@
 #include <netinet/if_ether.h>
 #include <netlink/errno.h>
 
-#include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstdlib>
-
-#include "absl/strings/str_format.h"
 
 namespace serai::host {
 namespace {
@@ -71,12 +67,14 @@ absl::StatusOr<std::string> LinkMac(rtnl_link* link, const std::string& name) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, " is not an Ethernet interface"));
   }
-  std::array<uint8_t, ETH_ALEN> bytes = {};
-  const auto* data =
+  const auto* bytes =
       static_cast<const uint8_t*>(::nl_addr_get_binary_addr(address));
-  std::copy_n(data, ETH_ALEN, bytes.begin());
-  return absl::StrFormat("%02x:%02x:%02x:%02x:%02x:%02x", bytes[0], bytes[1],
-                         bytes[2], bytes[3], bytes[4], bytes[5]);
+  std::string mac;
+  for (int i = 0; i < ETH_ALEN; ++i) {
+    absl::StrAppend(&mac, i == 0 ? "" : ":",
+                    absl::Hex(bytes[i], absl::kZeroPad2));
+  }
+  return mac;
 }
 
 bool IsLinkName(absl::string_view name) {

@@ -66,7 +66,7 @@ class BadBundleTest : public ::testing::Test {
 TEST_F(BadBundleTest, NamesWhatIsWrongWithTheUnikernel) {
   PodShim shim;
   EXPECT_THAT(Refused(shim, shim.Spec("bad", "nothing")),
-              HasStatus(kInvalid, "unikernel /nothing in the image"));
+              HasStatus(kInvalid, "unikernel /nothing: open"));
   oci::RuntimeSpec spec = shim.Spec("bad", "true");
   spec.root_path = "/bin";
   EXPECT_THAT(Refused(shim, spec), HasStatus(kInvalid, "unikernel /true"));
