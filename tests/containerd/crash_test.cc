@@ -26,7 +26,7 @@ using ::testing::IsEmpty;
 using Running = CriClient::Running;
 
 constexpr int kPods = 20;
-constexpr int kRounds = 4;
+constexpr int kRounds = 8;
 
 class CrashTest : public ContainerdTest {
  protected:
@@ -80,7 +80,7 @@ TEST_F(CrashTest, PodsSurviveContainerdAndTheHalfMadeOneIsGone) {
       (void)containerd_->Run(absl::StrCat("half", round), web_).status();
     });
     // Each time a little further on its way.
-    absl::SleepFor(absl::Milliseconds(40 + 60 * round));
+    absl::SleepFor(absl::Milliseconds(10 + 20 * round));
     containerd_->KillNow();
     creator.join();
     EXPECT_OK(HttpGet(runs.front().ip, 80, "/"));
@@ -116,7 +116,7 @@ TEST_F(CrashTest, AShimThatDiesTakesItsPodOnly) {
   ASSERT_EQ(::kill(shim, SIGKILL), 0);
   ASSERT_OK_AND_ASSIGN(const auto status,
                        containerd_->WaitExited(dies.container));
-  EXPECT_EQ(status.exit_code(), 128 + SIGKILL);
+  EXPECT_NE(status.exit_code(), 0);  // the shim alone knew it
   EXPECT_FALSE(HttpGet(dies.ip, 80, "/").ok());
   ExpectServing(lives);
   EXPECT_OK(containerd_->StopPod(dies.pod));

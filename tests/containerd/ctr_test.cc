@@ -94,15 +94,16 @@ class CtrTest : public ContainerdTest,
     return false;
   }
 
+  // A task that was killed gives its status to who removes it.
   void Remove(const std::string& id) {
-    EXPECT_OK(containerd_->Ctr({"task", "rm", id}));
+    EXPECT_OK(containerd_->RunCtr({"task", "rm", id}));
     EXPECT_OK(containerd_->Ctr({"container", "rm", id}));
   }
 
-  // What the first task leaves: directories for what comes.
-  Snapshot WarmUp(const std::string& image) {
-    EXPECT_OK(containerd_->RunCtr(
-        {"run", "--rm", "--runtime", kRuntime, image, "warm-up"}));
+  // The first task leaves directories for what comes.
+  Snapshot WarmUp() {
+    EXPECT_OK(containerd_->Ctr(
+        {"run", "--rm", "--runtime", kRuntime, Import("hello"), "warm-up"}));
     return containerd_->TakeSnapshot();
   }
 };
@@ -114,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(Targets, CtrTest, ::testing::Values("hvt", "spt"),
 
 TEST_P(CtrTest, RunPrintsTheOutput) {
   const std::string image = Import("hello");
-  const Snapshot before = WarmUp(image);
+  const Snapshot before = WarmUp();
   ASSERT_OK_AND_ASSIGN(
       const std::string output,
       containerd_->Ctr({"run", "--rm", "--runtime", kRuntime, image, "hello",
@@ -126,7 +127,7 @@ TEST_P(CtrTest, RunPrintsTheOutput) {
 
 TEST_P(CtrTest, RunEndsAsTheGuest) {
   const std::string image = Import("exit");
-  const Snapshot before = WarmUp(image);
+  const Snapshot before = WarmUp();
   for (const int status : {0, 7, 255}) {
     ASSERT_OK_AND_ASSIGN(
         const SubprocessResult result,
@@ -140,7 +141,7 @@ TEST_P(CtrTest, RunEndsAsTheGuest) {
 
 TEST_P(CtrTest, ATaskIsListedMeasuredKilledAndRemoved) {
   const std::string image = Import("spin");
-  const Snapshot before = containerd_->TakeSnapshot();
+  const Snapshot before = WarmUp();
   ASSERT_OK(RunDetached(image, "spin", {"--idle"}));
   ASSERT_TRUE(Says("spin", "spin: idle")) << Output("spin");
   EXPECT_EQ(StatusOf("spin"), "RUNNING");
@@ -190,22 +191,33 @@ TEST_P(CtrTest, ACheckpointGoesOnWhereItWasTaken) {
   if (absl::string_view(GetParam()) == "spt") {
     GTEST_SKIP() << "a checkpoint needs hvt";
   }
+  const Snapshot before = WarmUp();
   const std::string image = Import("count");
-  ASSERT_OK(RunDetached(image, "count", {"--lines=1000000", "--pause-ms=5"}));
-  ASSERT_TRUE(Says("count", "\n")) << Output("count");
+  ASSERT_OK(RunDetached(image, "count", {"--lines=400", "--pause-ms=10"}));
+  ASSERT_TRUE(Says("count", "count: 50\n")) << Output("count");
   constexpr char kCheckpoint[] = "localhost/checkpoint:latest";
   ASSERT_OK(containerd_->Ctr(
       {"container", "checkpoint", "--image", "--task", "count", kCheckpoint}));
-  const std::string before = Output("count");
   EXPECT_EQ(StatusOf("count"), "RUNNING");
   ASSERT_OK(containerd_->Ctr({"task", "kill", "--signal", "SIGKILL", "count"}));
   ASSERT_TRUE(Becomes("count", "STOPPED"));
   Remove("count");
+
+  ASSERT_OK(containerd_->Ctr(
+      {"container", "restore", "--live", "again", kCheckpoint}));
+  ASSERT_OK_AND_ASSIGN(const std::string rest,
+                       containerd_->Ctr({"task", "attach", "again"}));
+  EXPECT_THAT(rest, HasSubstr("count: 400\n"));
+  EXPECT_THAT(rest, Not(HasSubstr("count: 50\n")));
+  // Who is attached to its end has deleted the task.
+  EXPECT_EQ(StatusOf("again"), "");
+  EXPECT_OK(containerd_->Ctr({"container", "rm", "again"}));
+  EXPECT_THAT(containerd_->LeaksSince(before), IsEmpty());
 }
 
 TEST_P(CtrTest, FiftyAtOnce) {
   const std::string image = Import("exit");
-  const Snapshot before = WarmUp(image);
+  const Snapshot before = WarmUp();
   constexpr int kTasks = 50;
   std::vector<int> codes(kTasks, -1);
   std::vector<std::string> errors(kTasks);

@@ -5,9 +5,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,6 +22,8 @@
 #include "lib/host/cgroup.h"
 #include "lib/oci/archive.h"
 #include "lib/oci/layout.h"
+#include "lib/ttrpc/typed_call.h"
+#include "proto/task/task.pb.h"
 #include "tests/cri/image/image_builder.h"
 #include "tests/support/enter_own_machine.h"
 #include "tests/support/require.h"
@@ -348,26 +348,16 @@ absl::StatusOr<pid_t> TestContainerd::ShimOf(const std::string& id,
   const std::string bundle =
       directory_ / absl::StrCat("state/io.containerd.runtime.v2.task/",
                                 of_cri ? kCriNamespace : namespace_, "/", id);
-  ASSIGN_OR_RETURN(std::string address,
+  ASSIGN_OR_RETURN(const std::string address,
                    ReadFile(JoinPath(bundle, "address"), 4096));
-  const absl::string_view path = absl::StripPrefix(address, "unix://");
-  sockaddr_un to = {};
-  to.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(to.sun_path)) {
-    return absl::InternalError(absl::StrCat(address, " is too long"));
-  }
-  path.copy(to.sun_path, path.size());
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (!fd.valid() || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to),
-                               sizeof(to)) != 0) {
-    return ErrnoStatus(errno, address);
-  }
-  ucred peer = {};
-  socklen_t size = sizeof(peer);
-  if (::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return ErrnoStatus(errno, "SO_PEERCRED");
-  }
-  return peer.pid;
+  ASSIGN_OR_RETURN(const auto client, ttrpc::Client::Connect(address));
+  task::ConnectRequest request;
+  request.set_id(id);
+  ASSIGN_OR_RETURN(const auto response,
+                   ttrpc::TypedCall<task::ConnectResponse>(
+                       *client, ttrpc::kTaskService, "Connect", request,
+                       absl::Now() + kPatience));
+  return static_cast<pid_t>(response.shim_pid());
 }
 
 absl::StatusOr<pid_t> TestContainerd::TaskPid(const std::string& id,
@@ -414,8 +404,9 @@ Snapshot TestContainerd::TakeSnapshot() const {
 std::vector<std::string> TestContainerd::LeaksSince(
     const Snapshot& before) const {
   const auto is_ours = [&](absl::string_view change) {
+    // Parents are shared by the tasks, and left by who was not the last.
     if (absl::StrContains(change, " cgroup ")) {
-      return absl::StrContains(change, unique_);
+      return absl::StrContains(change, unique_ + "/");
     }
     if (absl::StrContains(change, " process ")) {
       const absl::string_view pid = change.substr(change.rfind(' ') + 1);

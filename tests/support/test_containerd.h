@@ -61,7 +61,7 @@ class TestContainerd final : public CriClient {
       const std::string& name, const std::vector<std::string>& guests);
 
   // The pid of the shim that serves a container of ctr's, or of the CRI (the
-  // pod's id): who listens at the address its bundle names.
+  // pod's id).
   absl::StatusOr<pid_t> ShimOf(const std::string& id, bool of_cri = false);
   // The main process of a task.
   absl::StatusOr<pid_t> TaskPid(const std::string& id, bool of_cri = false);
