@@ -224,7 +224,11 @@ absl::Status GuestTask::Kill(int signal_number) {
 }
 
 void GuestTask::Ended(int wait_status) {
-  if (oom_watch_) oom_watch_->Look();
+  if (oom_watch_) {
+    oom_watch_->Finish(WIFSIGNALED(wait_status) &&
+                       WTERMSIG(wait_status) == SIGKILL &&
+                       last_signal_ != SIGKILL);
+  }
   oom_watch_.reset();
   status_pipe_.Finish();
   Finish(WIFSIGNALED(wait_status)

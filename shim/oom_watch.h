@@ -24,14 +24,25 @@ class OomWatch {
   OomWatch(const OomWatch&) = delete;
   OomWatch& operator=(const OomWatch&) = delete;
 
-  // Looks at the count now. At a task's end, before that is told.
+  // Looks at the count now.
   void Look();
+
+  // The last look, after the end of the process that this is about and before
+  // that is told. `killed`: by a SIGKILL that nobody is known to have sent.
+  // systemd removes a scope with its last process, often before its count can
+  // be read: what else is known of want of memory is the answer then.
+  void Finish(bool killed);
 
   // Whether anything was killed since the watch began.
   bool seen() const { return seen_; }
 
  private:
   void OnEvent();
+  void ReadEvents();
+  // v2, where parents count with their children. 0 on v1.
+  uint64_t ParentsCount() const;
+  // Of a cgroup that is gone.
+  bool WasShort();
   void LookAgainLater(int times);
 
   EventLoop& loop_;
@@ -40,6 +51,10 @@ class OomWatch {
   host::OomEvents events_;
   EventLoop::TimerId timer_ = 0;  // 0: none
   uint64_t count_ = 0;
+  uint64_t parents_count_ = 0;
+  // v1: how often the kernel told of something, its last word, that of the
+  // removal, among it.
+  uint64_t events_told_ = 0;
   bool seen_ = false;
 };
 

@@ -281,6 +281,12 @@ std::vector<std::string> Cgroup::Dirs() const {
   return dirs;
 }
 
+absl::StatusOr<Cgroup> Cgroup::Parent() const {
+  const size_t slash = path_.rfind('/');
+  if (slash != 0) return Cgroup(hierarchy_, path_.substr(0, slash));
+  return absl::NotFoundError(absl::StrCat(path_, " is below the root"));
+}
+
 bool Cgroup::Exists() const { return !Dirs().empty(); }
 
 absl::Status Cgroup::AddProcess(pid_t pid) const {

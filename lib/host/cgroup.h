@@ -142,6 +142,9 @@ class Cgroup {
   // NOT_FOUND when the cgroup is not there.
   absl::StatusOr<CgroupUsage> Usage() const;
 
+  // NOT_FOUND for one right below the root.
+  absl::StatusOr<Cgroup> Parent() const;
+
   // What a controller's directory has to read; on v2 its name is of no matter.
   CgroupFiles Files(const std::string& controller) const;
 
