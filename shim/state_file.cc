@@ -95,6 +95,7 @@ bool FromJson(const Json& json, TaskRecord& record) {
   Members members(json);
   if (members.Number("version", kVersion) != kVersion) return false;
   record.id = members.String("id");
+  if (record.id.empty()) return false;
   record.pod = members.String("pod");
   record.pid = static_cast<pid_t>(
       members.Number("pid", std::numeric_limits<pid_t>::max()));
