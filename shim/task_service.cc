@@ -7,8 +7,8 @@
 
 #include <memory>
 
-#include "absl/strings/match.h"
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lib/oci/runtime_spec.h"
 #include "shim/wire.h"

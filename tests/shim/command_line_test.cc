@@ -62,8 +62,8 @@ TEST_F(TenderCommandTest, LeavesOutWhatIsNotSaid) {
   ASSERT_OK_AND_ASSIGN(const TenderCommand command,
                        MakeTenderCommand(spec_, guest_, kStatusFd, -1));
   EXPECT_THAT(command.args,
-              ElementsAre("serai-tender", JailOption(false), "--status=@3", "--",
-                          "@4", "--x", "a\\ b"));
+              ElementsAre("serai-tender", JailOption(false), "--status=@3",
+                          "--", "@4", "--x", "a\\ b"));
 }
 
 TEST_F(TenderCommandTest, RestoresFromTwoFiles) {
