@@ -39,20 +39,26 @@ fail() {
   exit 1
 }
 
+# Of libraries that Serai is built with.
+development_packages() {
+  grep -o '\blib[a-z0-9+-]*-dev\b' scripts/deps.sh
+}
+
 # What the image depends on. Newer packages of the same release are no reason to
 # make it again.
 inputs() {
   echo "$codename"
   dpkg-deb -f "$kernel/package.deb" Package Version
-  cat tests/vm/node/make_image.sh scripts/deps.sh
+  cat tests/vm/node/make_image.sh
+  development_packages
   (cd tests/vm/node/root && find . -type f -exec sha256sum {} + |
     LC_ALL=C sort)
 }
 
-# The shared libraries of the packages that Serai is built with.
+# The packages of the shared ones among them.
 libraries() {
   local package
-  grep -o '\blib[a-z0-9+-]*-dev\b' scripts/deps.sh | while read -r package; do
+  development_packages | while read -r package; do
     apt-cache depends --important "$package" |
       sed -n 's/^ *Depends: \(lib[^<>]*\)$/\1/p' | grep -v -- '-dev$' || true
   done

@@ -24,6 +24,10 @@ inline constexpr NodeCase kNodeCases[] = {
     {"NodeIsUp", "cases/node_is_up.sh", 60},
     {"GuestsRunUnderTheTender", "cases/tender.sh", 60},
     {"SeraidRunsPods", "cases/seraid.sh", 180},
+    {"TasksHaveCgroups", "SERAI_REQUIRE=root,systemd tests/cgroup_node_test",
+     120},
+    {"ContainerdRunsTasks", "cases/ctr.sh", 240},
+    {"ContainerdRunsPods", "cases/cri.sh", 240},
 };
 
 }  // namespace serai::testing

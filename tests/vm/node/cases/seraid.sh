@@ -7,7 +7,7 @@
 
 home=/run/seraid-case
 export SERAI_SOCKET=$home/seraid.sock SERAI_LOG_DIR=$home/logs
-mkdir -p "$home/net.d"
+mkdir -p "$home"
 cat >"$home/config.toml" <<TOML
 version = 1
 root = "$home/root"
@@ -19,13 +19,7 @@ conf_dir = "$home/net.d"
 [cgroup]
 parent = "/serai.case"
 TOML
-cat >"$home/net.d/10-case.conflist" <<JSON
-{"cniVersion": "1.0.0", "name": "case", "plugins": [
-  {"type": "bridge", "bridge": "case0", "isGateway": true, "ipam": {
-    "type": "host-local", "dataDir": "$home/ipam",
-    "ranges": [[{"subnet": "10.213.78.0/24"}]],
-    "routes": [{"dst": "0.0.0.0/0"}]}}]}
-JSON
+write_network "$home/net.d"
 cat >"$home/pod.yaml" <<YAML
 apiVersion: v1
 kind: Pod
@@ -44,11 +38,9 @@ spec:
           cpu: 500m
 YAML
 
-# cgroup_of PROCESS-NAME: the directory of its control group.
-cgroup_of() {
-  local pid
-  pid=$(pgrep -n -f "$1")
-  echo "/sys/fs/cgroup$(cut -d : -f 3 "/proc/$pid/cgroup")"
+# The control group of the only container.
+container_cgroup() {
+  grep -L '^max' /sys/fs/cgroup/serai.case/*/cpu.max | xargs -r dirname
 }
 
 run_pod() { # TARGET
@@ -60,8 +52,8 @@ run_pod() { # TARGET
   page() { curl --fail --silent --max-time 5 "http://$ip/"; }
   eventually 30 page
   contains "$(serai logs web)" listening
-  cgroup=$(cgroup_of '(^|/)serai-tender')
-  contains "$cgroup" /serai.case
+  cgroup=$(container_cgroup)
+  [[ -n $(<"$cgroup/cgroup.procs") ]] || fail "nobody is in $cgroup"
   limit=$(<"$cgroup/memory.max")
   [[ $limit != max ]] || fail "no limit for $cgroup"
   ((limit >= 32 << 20 && limit < 128 << 20)) ||
@@ -81,5 +73,5 @@ run_pod spt
 kill "$daemon"
 wait "$daemon"
 ip link del case0
-rmdir /sys/fs/cgroup/serai.case  # which is empty
+[[ ! -e /sys/fs/cgroup/serai.case ]] || fail "seraid leaves its cgroup"
 trap - EXIT
