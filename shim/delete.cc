@@ -191,7 +191,9 @@ absl::StatusOr<std::string> DeleteLeftovers(const Options& options,
   if (served) {
     const auto deleted = DeleteFromLiveShim(socket, options.id);
     if (deleted.ok()) return deleted->SerializeAsString();
-    if (!absl::IsNotFound(deleted.status())) {
+    // It knows of no such task, or ends just now, as it does behind its last.
+    if (!absl::IsNotFound(deleted.status()) &&
+        !absl::IsUnavailable(deleted.status())) {
       Warn(Annotate(deleted.status(), "asking the shim"));
     }
   }
