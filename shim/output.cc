@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -69,13 +69,14 @@ bool Unescape(absl::string_view text, bool query, std::string& result) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%') {
       const absl::string_view digits = text.substr(i + 1, 2);
+      uint32_t byte = 0;
       if (digits.size() != 2 ||
           !absl::ascii_isxdigit(static_cast<unsigned char>(digits[0])) ||
-          !absl::ascii_isxdigit(static_cast<unsigned char>(digits[1]))) {
+          !absl::ascii_isxdigit(static_cast<unsigned char>(digits[1])) ||
+          !absl::SimpleHexAtoi(digits, &byte)) {
         return false;
       }
-      result +=
-          absl::HexStringToBytes(std::string(digits.data(), digits.size()));
+      result += static_cast<char>(byte);
       i += 2;
     } else {
       result += query && text[i] == '+' ? ' ' : text[i];

@@ -5,8 +5,8 @@
 
 #include <cstddef>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "lib/base/file.h"
@@ -35,9 +35,18 @@ absl::StatusOr<std::string> ReadSeed(const std::string& path) {
   const bool whole =
       digits.size() % 2 == 0 &&
       digits.find_first_not_of("0123456789abcdef") == std::string::npos;
-  if (whole) return absl::HexStringToBytes(digits);
-  return absl::InvalidArgumentError(
-      absl::StrCat(path, ": is not made of pairs of hexadecimal digits"));
+  if (!whole) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": is not made of pairs of hexadecimal digits"));
+  }
+  seed.clear();
+  for (size_t i = 0; i < digits.size(); i += 2) {
+    uint32_t byte = 0;
+    if (absl::SimpleHexAtoi(digits.substr(i, 2), &byte)) {
+      seed.push_back(static_cast<char>(byte));
+    }
+  }
+  return seed;
 }
 
 }  // namespace serai
