@@ -47,7 +47,7 @@ std::string Specification(const Contestant& contestant, const std::string& id) {
       {"mounts",
        {{{"destination", "/proc"}, {"type", "proc"}, {"source", "proc"}}}},
       {"linux",
-       {{"cgroupsPath", absl::StrCat("/", kNamespace, "-", id)},
+       {{"cgroupsPath", JoinPath(contestant.cgroup, id)},
         {"resources", {{"memory", {{"limit", 64 << 20}}}}},
         {"namespaces",
          {{{"type", "pid"}},

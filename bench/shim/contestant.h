@@ -23,6 +23,7 @@ struct Contestant {
   std::string program;             // a file: the only one of the root
   std::vector<std::string> args;   // of the program; it says a word, and stays
   std::string containerd_address;  // takes the shims' events
+  std::string cgroup;              // that of the tasks' is below it
 };
 
 // One task of a contestant in a shim of its own. Calls must be made in the

@@ -202,14 +202,16 @@ absl::Status Main(const std::string& build, int rounds, int pods) {
           absl::StrCat("SERAI_SHIM_SOCKET_DIR=", directory, "/b")},
          absl::StrCat(build, "/guests/spin.", target),
          {"--idle"},
-         containerd.socket()});
+         containerd.socket(),
+         containerd.cgroup()});
   }
   contestants.push_back({"runc",
                          kRuncShim,
                          {},
                          JoinPath(build, "tests/plain"),
                          {},
-                         containerd.socket()});
+                         containerd.socket(),
+                         containerd.cgroup()});
   Results results;
   RETURN_IF_ERROR(Measure(contestants, rounds, pods,
                           JoinPath(directory, "bench"), results));

@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -33,6 +35,7 @@ namespace serai::testing {
 namespace {
 
 constexpr char kContainerd[] = "/usr/bin/containerd";
+constexpr char kSetpriv[] = "/usr/bin/setpriv";
 constexpr char kCtr[] = "/usr/bin/ctr";
 constexpr char kCriNamespace[] = "k8s.io";
 constexpr char kSystemPath[] = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -137,6 +140,30 @@ void KillOwnProcesses() {
   }
 }
 
+// In every hierarchy: runc uses some that we do not.
+absl::Status DestroyCgroup(const std::string& path) {
+  ASSIGN_OR_RETURN(const auto hierarchy, host::CgroupHierarchy::Detect());
+  ASSIGN_OR_RETURN(const auto cgroup, host::Cgroup::Open(hierarchy, path));
+  RETURN_IF_ERROR(cgroup.Destroy());
+  std::error_code error;
+  for (const auto& root :
+       std::filesystem::directory_iterator("/sys/fs/cgroup", error)) {
+    // Its files are the kernel's; only directories can be removed, and only
+    // those without others in them.
+    std::vector<std::string> groups = {root.path().string() + path};
+    for (auto at =
+             std::filesystem::recursive_directory_iterator(groups[0], error);
+         !error && at != std::filesystem::recursive_directory_iterator();
+         at.increment(error)) {
+      if (at->is_directory(error)) groups.push_back(at->path().string());
+    }
+    for (auto group = groups.rbegin(); group != groups.rend(); ++group) {
+      RETURN_IF_ERROR(RemovePath(*group));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Mount points below `directory`, the last made first.
 std::vector<std::string> MountsBelow(const std::string& directory) {
   std::vector<std::string> mounts;
@@ -171,13 +198,8 @@ TestContainerd::~TestContainerd() {
   if (connected()) RemoveEverything();
   Stop(SIGTERM);
   KillOwnProcesses();
-  const auto hierarchy = host::CgroupHierarchy::Detect();
-  EXPECT_OK(hierarchy);
-  for (const std::string& path : {"/" + unique_, "/" + namespace_}) {
-    if (!hierarchy.ok()) break;
-    const auto cgroup = host::Cgroup::Open(*hierarchy, path);
-    if (cgroup.ok()) EXPECT_OK(cgroup->Destroy());
-  }
+  EXPECT_OK(DestroyCgroup("/" + unique_));
+  EXPECT_OK(DestroyCgroup("/" + namespace_));
   ReapOrphans(-1);
   for (const std::string& mount : MountsBelow(directory_.path())) {
     ::umount2(mount.c_str(), MNT_DETACH);
@@ -188,6 +210,7 @@ TestContainerd::~TestContainerd() {
 absl::Status TestContainerd::Prepare() {
   RETURN_IF_ERROR(CoverFixedDirectories());
   snapshotter_ = OverlayWorks(directory_ / "overlay") ? "overlayfs" : "native";
+  RETURN_IF_ERROR(MakeDirs(directory_ / "tmp"));
   RETURN_IF_ERROR(WriteNetwork());
   return WriteConfig();
 }
@@ -230,12 +253,17 @@ absl::Status TestContainerd::WriteConfig() {
 }
 
 void TestContainerd::Start() {
-  std::vector<std::string> args = {kContainerd, "--config",
-                                   directory_ / "config.toml"};
+  // It does not outlive a test that is killed.
+  std::vector<std::string> args = {kSetpriv,   "--pdeathsig",
+                                   "KILL",     kContainerd,
+                                   "--config", directory_ / "config.toml"};
   std::vector<std::string> env = options_.env;
   env.push_back(absl::StrCat("PATH=", BuildDir(), "/bin:", kSystemPath));
   env.push_back(absl::StrCat("SERAI_TENDER=", Bin("serai-tender")));
   env.push_back(absl::StrCat("SERAI_SHIM_SOCKET_DIR=", directory_ / "sockets"));
+  // It forgets there what it has unpacked of checkpoints.
+  env.push_back(absl::StrCat("XDG_RUNTIME_DIR=", directory_ / "tmp"));
+  env.push_back(absl::StrCat("TMPDIR=", directory_ / "tmp"));
   const auto pointers = [](std::vector<std::string>& strings) {
     std::vector<char*> result;
     for (std::string& s : strings) result.push_back(s.data());

@@ -72,6 +72,8 @@ class TestContainerd final : public CriClient {
   std::vector<std::string> LeaksSince(const Snapshot& before) const;
 
   std::string socket() const { return directory_ / "containerd.sock"; }
+  // All pods' control groups are below it, and what else is goes with it.
+  std::string cgroup() const { return "/" + unique_; }
   std::string Log() const;
   const std::string& directory() const { return directory_.path(); }
   // "overlayfs" where the machine can do it, else "native".
