@@ -16,8 +16,9 @@ constexpr int kMaxDepth = 64;
 
 // Who asks for several containers in one shim says so with the first of these;
 // containerd's CRI plugin only has the second.
-constexpr const char* kGroupAnnotations[] = {"io.containerd.runc.v2.group",
-                                             oci::kSandboxIdAnnotation};
+// The CRI plugin's word comes first: the other may be a pod author's.
+constexpr const char* kGroupAnnotations[] = {oci::kSandboxIdAnnotation,
+                                             "io.containerd.runc.v2.group"};
 
 // The string at `path`; empty when there is none.
 std::string StringAt(const Json& document,

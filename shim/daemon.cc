@@ -90,6 +90,7 @@ absl::Status RunDaemon(DaemonConfig config) {
   bool ending = false;
   const auto end = [&] {
     if (std::exchange(ending, true)) return;
+    pod.Close();
     // While it still listens: from then on the path may be another shim's.
     std::move(remove_socket).Invoke();
     events.Drain(kLastEvents, [&] { loop->Stop(); });

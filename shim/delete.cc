@@ -191,6 +191,8 @@ absl::StatusOr<std::string> DeleteLeftovers(const Options& options,
   if (served) {
     const auto deleted = DeleteFromLiveShim(socket, options.id);
     if (deleted.ok()) return deleted->SerializeAsString();
+    // It lives, and has the task: nothing is taken away underneath it.
+    if (absl::IsDeadlineExceeded(deleted.status())) return deleted.status();
     // It knows of no such task, or ends just now, as it does behind its last.
     if (!absl::IsNotFound(deleted.status()) &&
         !absl::IsUnavailable(deleted.status())) {

@@ -27,6 +27,9 @@ constexpr uint32_t kCannotExecute = 127;
 
 // A tender answers between two of its guest's instructions.
 constexpr absl::Duration kCountersTimeout = absl::Seconds(2);
+// The other tasks wait meanwhile. A process that can't run, in a frozen cgroup
+// or waiting for a disk, ends when it can.
+constexpr absl::Duration kEndTimeout = absl::Seconds(2);
 // It writes 4 GiB at most, to whatever disk that is.
 constexpr absl::Duration kSnapshotTimeout = absl::Minutes(2);
 constexpr size_t kMaxNetDev = 64 * 1024;
@@ -51,7 +54,10 @@ GuestTask::GuestTask(const TaskHost& host,
       status_pipe_(host.loop,
                    [this](absl::string_view line) { requests_.Line(line); }) {}
 
-GuestTask::~GuestTask() { host_.children.Forget(record_.pid); }
+// The pid of one that has ended may be another's by now.
+GuestTask::~GuestTask() {
+  if (pidfd_) host_.children.Forget(record_.pid);
+}
 
 absl::StatusOr<std::unique_ptr<GuestTask>> GuestTask::Create(
     const TaskHost& host, const task::CreateTaskRequest& request,
@@ -198,8 +204,17 @@ absl::Status GuestTask::Start() {
 }
 
 absl::StatusOr<int> GuestTask::EndChild() {
-  host_.children.Forget(record_.pid);
+  // Our child, and not reaped: the pid is its own.
   ::kill(record_.pid, SIGKILL);
+  if (pidfd_) {
+    ASSIGN_OR_RETURN(const bool ended, pidfd_->Wait(kEndTimeout));
+    if (!ended) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("process ", record_.pid,
+                       " does not end: it is frozen, or waits for a disk"));
+    }
+  }
+  host_.children.Forget(record_.pid);
   int wait_status = 0;
   while (::waitpid(record_.pid, &wait_status, 0) < 0) {
     if (errno != EINTR) return ErrnoStatus(errno, "waitpid");
@@ -210,6 +225,8 @@ absl::StatusOr<int> GuestTask::EndChild() {
 absl::Status GuestTask::Kill(int signal_number) {
   RETURN_IF_ERROR(CheckSignal(signal_number));
   if (exit()) return absl::NotFoundError("the task has ended");
+  // Who pauses a task resumes it, and nobody else.
+  if (paused_ && signal_number == SIGCONT) return absl::OkStatus();
   if (started_at()) {
     RETURN_IF_ERROR(pidfd_->SendSignal(signal_number));
     last_signal_ = signal_number;
@@ -264,8 +281,9 @@ absl::Status GuestTask::Destroy() {
     ASSIGN_OR_RETURN(const int wait_status, EndChild());
     Ended(wait_status);
   }
-  RETURN_IF_ERROR(RemoveTaps());
-  if (cgroup_) RETURN_IF_ERROR(cgroup_->Remove());
+  absl::Status removed = RemoveTaps();
+  if (cgroup_) removed = FirstError(removed, cgroup_->Remove());
+  RETURN_IF_ERROR(removed);
   return RemoveTaskRecord(request().bundle());
 }
 
@@ -277,7 +295,8 @@ absl::Status GuestTask::CheckRuns() const {
 absl::Status GuestTask::Pause() {
   RETURN_IF_ERROR(CheckRuns());
   if (paused_) return absl::FailedPreconditionError("the task is paused");
-  RETURN_IF_ERROR(pidfd_->SendSignal(SIGSTOP));
+  // A tender that writes a snapshot is stopped when that is whole.
+  if (!taking_snapshot_) RETURN_IF_ERROR(pidfd_->SendSignal(SIGSTOP));
   paused_ = true;
   return absl::OkStatus();
 }
@@ -305,8 +324,25 @@ void GuestTask::Snapshot(const std::string& directory, OnSnapshot done) {
   taking_snapshot_ = true;
   requests_.Expect("snapshot", kSnapshotTimeout,
                    [this, kept, done = std::move(done)](const auto& answer) {
+                     if (absl::IsDeadlineExceeded(answer.status())) {
+                       DiscardLate(kept);
+                       return done(answer.status());
+                     }
                      done(FinishSnapshot(*kept, answer));
                    });
+}
+
+// The tender may be writing still: what it says in the end is of this snapshot,
+// not of the next.
+void GuestTask::DiscardLate(std::shared_ptr<SnapshotDirectory> directory) {
+  requests_.Expect(
+      "snapshot", absl::InfiniteDuration(),
+      [this, directory = std::move(directory)](
+          const absl::StatusOr<nlohmann::json>& /*answer*/) {
+        const absl::StatusOr<v1::SnapshotResponse> discarded =
+            FinishSnapshot(*directory, absl::DeadlineExceededError("too late"));
+        LogWarning(discarded.status().message());
+      });
 }
 
 // A stopped tender writes nothing.

@@ -120,6 +120,7 @@ class GuestTask final : public Task {
   // UNIMPLEMENTED unless this is an hvt guest.
   absl::Status CheckTarget(absl::string_view what) const;
   absl::Status AskForSnapshot(int directory);
+  void DiscardLate(std::shared_ptr<SnapshotDirectory> directory);
   absl::StatusOr<v1::SnapshotResponse> FinishSnapshot(
       const SnapshotDirectory& directory,
       const absl::StatusOr<nlohmann::json>& answer);

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -22,6 +23,7 @@ namespace serai::shim {
 namespace {
 
 constexpr size_t kMaxReport = 4096;
+constexpr int kExecTimeoutMs = 3000;
 
 // What a child has beside its tender's descriptors, by number above those.
 struct ChildDescriptors {
@@ -208,6 +210,12 @@ absl::Status WaitingTender::Exec() {
   const absl::Status gone = WriteAll(go_.get(), "!");
   if (!gone.ok()) return absl::AbortedError("the tender was killed");
   go_.reset();
+  pollfd reports = {reports_.get(), POLLIN, 0};
+  if (::poll(&reports, 1, kExecTimeoutMs) == 0) {
+    return absl::DeadlineExceededError(
+        "the tender does not start: its process is frozen, or waits for a "
+        "disk");
+  }
   ASSIGN_OR_RETURN(const std::string report,
                    ReadAll(reports_.get(), kMaxReport));
   return report.empty() ? absl::OkStatus() : FromReport(report);

@@ -41,9 +41,9 @@ class WaitingTender {
 
   pid_t pid() const { return pid_; }
 
-  // Blocks until the child has become the tender: with an empty environment,
-  // stdin /dev/null. When anything up to and including the exec fails, that is
-  // the error, and the child ends.
+  // Blocks, for some seconds at most, until the child has become the tender:
+  // with an empty environment, stdin /dev/null. When anything up to and
+  // including the exec fails, that is the error, and the child ends.
   absl::Status Exec();
 
  private:

@@ -12,6 +12,7 @@
 namespace serai::shim {
 
 absl::Status Pod::CheckNew(const task::CreateTaskRequest& request) const {
+  if (closed_) return absl::UnavailableError("the shim is ending");
   if (request.id().empty()) {
     return absl::InvalidArgumentError("the task has no id");
   }
@@ -25,6 +26,16 @@ absl::Status Pod::CheckNew(const task::CreateTaskRequest& request) const {
   return absl::OkStatus();
 }
 
+// The shim can stand in for one.
+absl::Status Pod::CheckNoSandbox() const {
+  for (const auto& [id, task] : tasks_) {
+    if (task->guest() != nullptr) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("this shim has a sandbox: ", id));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<Task>> Pod::Make(
     const task::CreateTaskRequest& request) {
   ASSIGN_OR_RETURN(const std::string config,
@@ -32,6 +43,7 @@ absl::StatusOr<std::unique_ptr<Task>> Pod::Make(
                             oci::kMaxRuntimeSpecBytes));
   ASSIGN_OR_RETURN(oci::RuntimeSpec spec, oci::ParseRuntimeSpec(config));
   if (spec.is_sandbox()) {
+    RETURN_IF_ERROR(CheckNoSandbox());
     return SandboxTask::Create(host_, request, spec.network_namespace,
                                spec.cgroups_path);
   }
@@ -55,6 +67,7 @@ absl::StatusOr<Task*> Pod::CreateSandbox(const task::CreateTaskRequest& request,
                                          const std::string& netns,
                                          const std::string& cgroup) {
   RETURN_IF_ERROR(CheckNew(request));
+  RETURN_IF_ERROR(CheckNoSandbox());
   ASSIGN_OR_RETURN(auto created,
                    SandboxTask::Create(host_, request, netns, cgroup));
   return Add(std::move(created));

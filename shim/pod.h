@@ -51,6 +51,9 @@ class Pod {
   // for a last look.
   absl::StatusOr<std::unique_ptr<Task>> Delete(const std::string& id);
 
+  // No task is created any more: UNAVAILABLE.
+  void Close() { closed_ = true; }
+
   // Ends all tenders and removes all tasks. What can't be removed is logged.
   void DestroyAll();
 
@@ -60,6 +63,7 @@ class Pod {
 
  private:
   absl::Status CheckNew(const task::CreateTaskRequest& request) const;
+  absl::Status CheckNoSandbox() const;
   absl::StatusOr<std::unique_ptr<Task>> Make(
       const task::CreateTaskRequest& request);
   Task* Add(std::unique_ptr<Task> created);
@@ -67,6 +71,7 @@ class Pod {
   const TaskHost& host_;
   Tasks tasks_;
   bool had_task_ = false;
+  bool closed_ = false;
 };
 
 }  // namespace serai::shim

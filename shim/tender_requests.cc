@@ -18,12 +18,16 @@ TenderRequests::~TenderRequests() {
 void TenderRequests::Expect(const std::string& key, absl::Duration timeout,
                             OnAnswer on_answer) {
   const uint64_t number = next_++;
-  const EventLoop::TimerId timer = loop_.AddTimer(timeout, [=, this] {
-    const auto node = expected_[key].extract(number);
-    if (node.empty()) return;
-    node.mapped().on_answer(absl::DeadlineExceededError(absl::StrCat(
-        "the tender has not answered within ", absl::FormatDuration(timeout))));
-  });
+  // 0 is no timer's.
+  const bool finite = timeout != absl::InfiniteDuration();
+  const EventLoop::TimerId timer =
+      !finite ? 0 : loop_.AddTimer(timeout, [=, this] {
+        const auto node = expected_[key].extract(number);
+        if (node.empty()) return;
+        node.mapped().on_answer(absl::DeadlineExceededError(
+            absl::StrCat("the tender has not answered within ",
+                         absl::FormatDuration(timeout))));
+      });
   expected_[key][number] = Expected{timer, std::move(on_answer)};
 }
 

@@ -30,7 +30,7 @@ class TenderRequests {
   TenderRequests& operator=(const TenderRequests&) = delete;
 
   // Calls `on_answer` once: with the next line whose object has the member
-  // `key`, or DEADLINE_EXCEEDED.
+  // `key`, or DEADLINE_EXCEEDED. The timeout may be infinite.
   void Expect(const std::string& key, absl::Duration timeout,
               OnAnswer on_answer);
 

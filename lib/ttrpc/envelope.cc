@@ -50,9 +50,13 @@ absl::StatusOr<Call> DecodeRequest(absl::string_view data) {
   if (!Parse(message, data)) {
     return absl::InvalidArgumentError("a malformed ttrpc request");
   }
-  return Call{std::move(*message.mutable_service()),
-              std::move(*message.mutable_method()),
-              std::move(*message.mutable_payload())};
+  Call call{std::move(*message.mutable_service()),
+            std::move(*message.mutable_method()),
+            std::move(*message.mutable_payload())};
+  if (message.timeout_nano() > 0) {
+    call.timeout = absl::Nanoseconds(message.timeout_nano());
+  }
+  return call;
 }
 
 std::string EncodeResponse(const absl::StatusOr<std::string>& outcome) {

@@ -17,6 +17,8 @@ struct Call {
   std::string service;  // "containerd.task.v2.Task"
   std::string method;   // "State"
   std::string request;
+  // How long the caller waits.
+  absl::Duration timeout = absl::InfiniteDuration();
 };
 
 // The data of a request frame. An infinite timeout is not written.

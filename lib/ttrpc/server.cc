@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
@@ -16,6 +17,9 @@
 
 namespace serai::ttrpc {
 namespace {
+
+// Whoever waits longer waits for ever.
+constexpr absl::Duration kLongestPatience = absl::Hours(24 * 30);
 
 constexpr absl::Duration kAcceptPause = absl::Milliseconds(100);
 
@@ -110,7 +114,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
         calls_.count(stream) != 0) {
       return Close();
     }
-    calls_.insert(stream);
+    calls_[stream] = 0;
     if ((frame.flags & kFlagRemoteOpen) != 0) {
       return Answer(stream, absl::UnimplementedError(
                                 "calls with a stream of data are not served"));
@@ -122,6 +126,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     }
     absl::StatusOr<Call> call = DecodeRequest(frame.data);
     if (!call.ok()) return Answer(stream, call.status());
+    LimitTime(stream, call->timeout);
     server_.handler_(
         *std::move(call),
         [weak = weak_from_this(), stream](absl::StatusOr<std::string> outcome) {
@@ -132,8 +137,26 @@ class Connection : public std::enable_shared_from_this<Connection> {
         });
   }
 
+  // There is no way to take a call back: one whose caller has given up would be
+  // under way until it is answered.
+  void LimitTime(uint32_t stream, absl::Duration timeout) {
+    if (timeout > kLongestPatience) return;
+    calls_[stream] =
+        server_.loop_.AddTimer(timeout, [weak = weak_from_this(), stream] {
+          if (const auto self = weak.lock()) {
+            self->Answer(
+                stream, absl::DeadlineExceededError("the caller's time is up"));
+            self->Account();
+          }
+        });
+  }
+
   void Answer(uint32_t stream, const absl::StatusOr<std::string>& outcome) {
-    if (!open_ || calls_.erase(stream) == 0) return;
+    if (!open_) return;
+    const auto call = calls_.find(stream);
+    if (call == calls_.end()) return;
+    server_.loop_.CancelTimer(call->second);
+    calls_.erase(call);
     absl::StatusOr<std::string> frame =
         EncodeFrame(stream, FrameType::kResponse, EncodeResponse(outcome));
     if (!frame.ok()) {
@@ -182,7 +205,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool open_ = true;
   bool blocked_ = false;
   FrameDecoder decoder_;
-  std::unordered_set<uint32_t> calls_;  // not answered yet
+  // Not answered yet, by stream: the timer of the caller's patience, or 0.
+  std::unordered_map<uint32_t, EventLoop::TimerId> calls_;
   std::string unsent_;
   size_t held_ = 0;  // as the server has it
 };

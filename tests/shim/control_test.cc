@@ -115,6 +115,29 @@ TEST_F(ControlTest, PauseIsForWhatRunsAndResumeForWhatIsPaused) {
   EXPECT_EQ(*shim_.Wait("b"), 128u + SIGKILL);
 }
 
+// Who pauses a task resumes it: a signal would do so behind the shim's back.
+TEST_F(ControlTest, ASignalDoesNotResume) {
+  Run("a");
+  ASSERT_OK(Pause("a"));
+  ASSERT_OK(shim_.Kill("a", SIGCONT));
+  absl::SleepFor(absl::Milliseconds(50));
+  EXPECT_EQ(StateOf("a"), 'T');
+  EXPECT_EQ(shim_.State("a")->status(), task::TASK_PAUSED);
+}
+
+// What can't be started ends, and holds the shim's other tasks up for a bounded
+// time only.
+TEST_F(ControlTest, AStoppedProcessDoesNotHoldUpTheShim) {
+  ASSERT_OK(shim_.Create("a", shim_.Spec("a", "hello.spt")));
+  ASSERT_EQ(::kill(static_cast<pid_t>(shim_.State("a")->pid()), SIGSTOP), 0);
+  const absl::Time start = absl::Now();
+  EXPECT_THAT(shim_.Start("a"),
+              HasStatus(absl::StatusCode::kDeadlineExceeded, "frozen"));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10));
+  EXPECT_EQ(*shim_.Wait("a"), 127u);
+  ASSERT_OK(shim_.Delete("a").status());
+}
+
 TEST_F(ControlTest, ARestoredGuestGoesOnWhereTheSnapshotWasTaken) {
   SERAI_NEED("kvm");
   Run("a", "count.hvt", "--lines=60");
