@@ -8,14 +8,35 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "lib/base/file.h"
 
 namespace serai::shim {
+namespace {
+
+// A tenth of a second for one whose reader is away.
+constexpr int kReaderTries = 50;
+constexpr absl::Duration kReaderPause = absl::Milliseconds(2);
+
+// Whoever made the FIFO opens it for reading at about this time; should the
+// task be over before, it might give up reading.
+void AwaitReader(const std::string& path) {
+  for (int i = 0; i < kReaderTries; ++i) {
+    const UniqueFd probe(
+        ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    if (probe.valid() || errno != ENXIO) return;
+    absl::SleepFor(kReaderPause);
+  }
+}
+
+}  // namespace
 
 // Opened for both directions, which waits for nobody; then for writing only, at
 // the descriptor: the path may be another's by then.
 absl::StatusOr<std::unique_ptr<OutputSink>> FifoOutput::Open(
     EventLoop& loop, const std::string& path, bool terminal) {
+  AwaitReader(path);
   ASSIGN_OR_RETURN(UniqueFd hold, OpenFile(path, O_RDWR | O_NONBLOCK));
   struct stat st = {};
   if (::fstat(hold.get(), &st) != 0) {

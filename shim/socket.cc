@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "lib/base/file.h"
@@ -61,6 +62,10 @@ absl::StatusOr<std::string> SocketPath(const std::string& directory,
                                        const std::string& namespace_name,
                                        const std::string& id,
                                        const std::string& client) {
+  if (!absl::StartsWith(directory, "/")) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "socket directory \"", directory, "\" is no absolute path"));
+  }
   const std::string name = absl::StrCat(namespace_name, "-", id);
   std::string path = absl::StrCat(JoinPath(directory, name), kSuffix);
   if (client.empty() && path.size() <= kMaxPath) return path;

@@ -146,12 +146,26 @@ void TaskCgroup::Update(const host::CgroupLimits& limits, OnDone done) {
   if (!called.ok()) done(called);
 }
 
+namespace {
+
+// The task's tender is gone, and it makes no processes. Others than its own are
+// those of a task with the same path, as a restored container has it: the
+// last of them removes it.
+absl::Status RemoveUnlessShared(const host::Cgroup& cgroup) {
+  const absl::Status removed = cgroup.Remove();
+  if (removed.ok()) return removed;
+  const absl::StatusOr<std::vector<pid_t>> others = cgroup.Processes();
+  return others.ok() && !others->empty() ? absl::OkStatus() : removed;
+}
+
+}  // namespace
+
 absl::Status TaskCgroup::Remove() {
   if (needs_admission()) {
     return LeaveToChild(absl::StrCat("removing ", place_.scope),
                         [&] { return RemoveScope(hierarchy_, record()); });
   }
-  RETURN_IF_ERROR(cgroup_.Remove());
+  RETURN_IF_ERROR(RemoveUnlessShared(cgroup_));
   return host::RemoveMade(made_);
 }
 
@@ -160,9 +174,11 @@ absl::Status TaskCgroup::RemoveRecorded(const Record& record) {
   ASSIGN_OR_RETURN(const auto hierarchy, host::CgroupHierarchy::Detect());
   ASSIGN_OR_RETURN(const auto cgroup,
                    host::Cgroup::Open(hierarchy, record.path));
-  RETURN_IF_ERROR(cgroup.KillAll());
-  if (!record.scope.empty()) return RemoveScope(hierarchy, record);
-  RETURN_IF_ERROR(cgroup.Remove());
+  if (!record.scope.empty()) {
+    RETURN_IF_ERROR(cgroup.KillAll());
+    return RemoveScope(hierarchy, record);
+  }
+  RETURN_IF_ERROR(RemoveUnlessShared(cgroup));
   return host::RemoveMade(record.made);
 }
 

@@ -44,6 +44,7 @@ class TaskService {
   absl::StatusOr<wire::Empty> Pause(const task::PauseRequest& request);
   absl::StatusOr<wire::Empty> Resume(const task::ResumeRequest& request);
   absl::StatusOr<wire::Empty> Kill(const task::KillRequest& request);
+  absl::StatusOr<wire::Empty> ResizePty(const task::ResizePtyRequest& request);
   absl::StatusOr<wire::Empty> CloseIO(const task::CloseIORequest& request);
   absl::StatusOr<task::DeleteResponse> Delete(
       const task::DeleteRequest& request);
