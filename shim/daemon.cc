@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/daemon.h"
 
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <memory>
@@ -58,6 +61,28 @@ void KeepHeapSmall() {
   ::mallopt(M_MMAP_THRESHOLD, kLargeBuffer);
 }
 
+// Pages of the program that only its start needed, relocations above all: the
+// kernel maps them again should anyone look.
+void ForgetTheStart() {
+  ::dl_iterate_phdr(
+      [](dl_phdr_info* info, size_t, void*) {
+        for (int i = 0; i < info->dlpi_phnum; ++i) {
+          const auto& segment = info->dlpi_phdr[i];
+          if (segment.p_type != PT_LOAD || (segment.p_flags & PF_W) != 0) {
+            continue;
+          }
+          const auto page = static_cast<uintptr_t>(::getpagesize());
+          const uintptr_t begin =
+              (info->dlpi_addr + segment.p_vaddr) & ~(page - 1);
+          const uintptr_t end =
+              info->dlpi_addr + segment.p_vaddr + segment.p_memsz;
+          ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+        }
+        return 1;  // the program comes first, and there is nothing else
+      },
+      nullptr);
+}
+
 }  // namespace
 
 absl::Status RunDaemon(DaemonConfig config) {
@@ -83,6 +108,7 @@ absl::Status RunDaemon(DaemonConfig config) {
                          config.pod};
   ProtectFromOom();
   KeepHeapSmall();
+  ForgetTheStart();
 
   Pod pod(host);
   EventPublisher events(*loop, config.events_address, config.namespace_name);

@@ -143,7 +143,7 @@ TEST_F(BundleNotesTest, FindsTheGroup) {
       const BundleNotes both,
       Read(R"({"annotations": {"io.kubernetes.cri.sandbox-id": "pod-1",
                                "io.containerd.runc.v2.group": "g"}})"));
-  EXPECT_EQ(both.group, "g");
+  EXPECT_EQ(both.group, "pod-1");
   // Other types than expected are as good as nothing.
   ASSERT_OK_AND_ASSIGN(
       const BundleNotes odd,
