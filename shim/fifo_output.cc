@@ -20,14 +20,16 @@ constexpr int kReaderTries = 50;
 constexpr absl::Duration kReaderPause = absl::Milliseconds(2);
 
 // Whoever made the FIFO opens it for reading at about this time; should the
-// task be over before, it might give up reading.
-void AwaitReader(const std::string& path) {
+// task be over before, it might give up reading. The result, where there is a
+// reader, stays open until there is another writer: else that reader would see
+// the end.
+UniqueFd AwaitReader(const std::string& path) {
   for (int i = 0; i < kReaderTries; ++i) {
-    const UniqueFd probe(
-        ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
-    if (probe.valid() || errno != ENXIO) return;
+    UniqueFd writer(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+    if (writer.valid() || errno != ENXIO) return writer;
     absl::SleepFor(kReaderPause);
   }
+  return UniqueFd();
 }
 
 }  // namespace
@@ -36,7 +38,7 @@ void AwaitReader(const std::string& path) {
 // the descriptor: the path may be another's by then.
 absl::StatusOr<std::unique_ptr<OutputSink>> FifoOutput::Open(
     EventLoop& loop, const std::string& path, bool terminal) {
-  AwaitReader(path);
+  const UniqueFd first = AwaitReader(path);
   ASSIGN_OR_RETURN(UniqueFd hold, OpenFile(path, O_RDWR | O_NONBLOCK));
   struct stat st = {};
   if (::fstat(hold.get(), &st) != 0) {

@@ -156,7 +156,10 @@ TEST(ShimCallTest, WhatAUnikernelCannotDoIsSaid) {
   PodShim shim;
   EXPECT_THAT(shim.Call<wire::Empty>("Exec", task::ExecProcessRequest()),
               HasStatus(kUnimplemented, "one program"));
-  EXPECT_THAT(shim.Call<wire::Empty>("ResizePty", task::ResizePtyRequest()),
+  ASSERT_OK(shim.Create("a", shim.Spec("a", "hello.spt")));
+  task::ResizePtyRequest resize;
+  resize.set_id("a");
+  EXPECT_THAT(shim.Call<wire::Empty>("ResizePty", resize),
               HasStatus(kUnimplemented, "terminal"));
   EXPECT_THAT(shim.Call<wire::Empty>("Nonsense", wire::Empty()),
               HasStatus(kUnimplemented, "no method"));
