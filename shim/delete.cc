@@ -187,15 +187,17 @@ absl::StatusOr<std::string> DeleteLeftovers(const Options& options,
   if (!notes.ok()) notes = BundleNotes();
   ASSIGN_OR_RETURN(const std::string socket,
                    SocketOf(options, surroundings, bundle, *notes));
-  ASSIGN_OR_RETURN(const bool served, IsServed(socket));
+  ASSIGN_OR_RETURN(bool served, IsServed(socket));
   if (served) {
     const auto deleted = DeleteFromLiveShim(socket, options.id);
     if (deleted.ok()) return deleted->SerializeAsString();
     // It lives, and has the task: nothing is taken away underneath it.
     if (absl::IsDeadlineExceeded(deleted.status())) return deleted.status();
-    // It knows of no such task, or ends just now, as it does behind its last.
-    if (!absl::IsNotFound(deleted.status()) &&
-        !absl::IsUnavailable(deleted.status())) {
+    if (absl::IsUnavailable(deleted.status())) {
+      // It ends just now, as it does behind its last task; or it is dead, and a
+      // child that it had just forked still held its socket.
+      served = false;
+    } else if (!absl::IsNotFound(deleted.status())) {
       Warn(Annotate(deleted.status(), "asking the shim"));
     }
   }
