@@ -26,6 +26,9 @@ configure() {
   fi
 }
 
+# Clones share what ccache has: paths below this one count as relative.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
 [[ -f build/release/build.ninja ]] || configure
 cmake --build --preset release -j "${SERAI_JOBS:-$(jobs_for_machine)}" \
   ${1:+--target "$@"}
