@@ -191,10 +191,11 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
       std::move(config), std::move(cgroups), std::move(images))));
   Parts& parts = *daemon->parts_;
   RETURN_IF_ERROR(parts.MakeCgroupParent(), "making the cgroup parent");
-  RETURN_IF_ERROR(Recovery(parts.config, parts.cgroups, parts.store, parts.pods,
-                           parts.watcher, parts.network)
-                      .Run(),
-                  "recovering");
+  RETURN_IF_ERROR(
+      Recovery(parts.config, parts.cgroups, *parts.images, parts.store,
+               parts.pods, parts.watcher, parts.network)
+          .Run(),
+      "recovering");
   RETURN_IF_ERROR(parts.Serve());
   return daemon;
 }

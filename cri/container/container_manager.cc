@@ -38,7 +38,7 @@ std::string LogPath(const PodRecord& pod, const ContainerConfig& config) {
 ContainerManager::ContainerManager(const Config& config,
                                    const ShimOptions& shim_options,
                                    const host::CgroupHierarchy& cgroups,
-                                   ImageStore& images, Store& store,
+                                   ImageSource& images, Store& store,
                                    ExitWatcher& watcher)
     : config_(config),
       shim_options_(shim_options),
@@ -108,8 +108,10 @@ absl::StatusOr<std::string> ContainerManager::Create(
   absl::Status status = container->record.Save();
   if (status.ok()) status = Prepare(pod_record, *container);
   if (!status.ok()) {
-    const absl::Status undone =
-        FirstError(RemoveTree(record.bundle()), container->record.Erase());
+    // The record goes last: it is what a restart undoes the rest by.
+    absl::Status undone = images_.Release(record.id());
+    undone = FirstError(undone, RemoveTree(record.bundle()));
+    if (undone.ok()) undone = container->record.Erase();
     if (!undone.ok()) {
       spdlog::error("container {}: undoing its creation: {}", record.id(),
                     std::string(undone.message()));
@@ -124,8 +126,10 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
                                        Container& container) {
   RETURN_IF_ERROR(FaultPoint("container.record"));
   const ContainerRecord record = container.record.Get();
-  ASSIGN_OR_RETURN(const Image image,
-                   images_.Resolve(record.config().image().image()));
+  ASSIGN_OR_RETURN(
+      const Image image,
+      images_.Acquire(record.config().image().image(), record.id()));
+  RETURN_IF_ERROR(FaultPoint("container.image"));
   ASSIGN_OR_RETURN(const Bundle bundle,
                    MakeBundle({pod, record.config(), image,
                                config_.handlers.at(pod.handler()),
@@ -275,6 +279,7 @@ absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
   ASSIGN_OR_RETURN(const host::Cgroup cgroup,
                    host::Cgroup::Open(cgroups_, record.cgroup()));
   RETURN_IF_ERROR(cgroup.Destroy());
+  RETURN_IF_ERROR(images_.Release(container.id));
   RETURN_IF_ERROR(RemoveTree(record.bundle()));
   RETURN_IF_ERROR(container.record.Erase());
   store_.RemoveContainer(container.id);

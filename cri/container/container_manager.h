@@ -12,7 +12,7 @@
 #include "absl/time/time.h"
 #include "cri/config/config.h"
 #include "cri/container/exit_watcher.h"
-#include "cri/image/store.h"
+#include "cri/image/source.h"
 #include "cri/state/store.h"
 #include "cri/task/shim.h"
 #include "lib/base/status.h"
@@ -24,7 +24,7 @@ class ContainerManager {
  public:
   // All must outlive the manager.
   ContainerManager(const Config& config, const ShimOptions& shim_options,
-                   const host::CgroupHierarchy& cgroups, ImageStore& images,
+                   const host::CgroupHierarchy& cgroups, ImageSource& images,
                    Store& store, ExitWatcher& watcher);
 
   // Makes a container of pod `pod_id` and gives its id. All that can be known
@@ -71,7 +71,7 @@ class ContainerManager {
   const Config& config_;
   const ShimOptions& shim_options_;
   const host::CgroupHierarchy& cgroups_;
-  ImageStore& images_;
+  ImageSource& images_;
   Store& store_;
   ExitWatcher& watcher_;
 };

@@ -92,6 +92,8 @@ struct ImageStore::State {
       std::make_shared<Catalog>();
   int leases ABSL_GUARDED_BY(mutex) = 0;
   bool collecting ABSL_GUARDED_BY(mutex) = false;
+  // Image ids by holder.
+  std::map<std::string, oci::Digest> held ABSL_GUARDED_BY(mutex);
 
   bool NotCollecting() const ABSL_SHARED_LOCKS_REQUIRED(mutex) {
     return !collecting;
@@ -99,6 +101,12 @@ struct ImageStore::State {
   std::shared_ptr<const Catalog> Snapshot() {
     const absl::MutexLock hold(&mutex);
     return catalog;
+  }
+  std::set<std::string> HeldTrees() {
+    const absl::MutexLock hold(&mutex);
+    std::set<std::string> names;
+    for (const auto& [holder, id] : held) names.insert(std::string(id.hex()));
+    return names;
   }
 };
 
@@ -227,7 +235,7 @@ absl::Status ImageStore::CollectNow(const Catalog& catalog) const {
     if (needed.count(blob) != 0) continue;
     status = FirstError(status, layout_.RemoveBlob(blob));
   }
-  std::set<std::string> trees;
+  std::set<std::string> trees = state_->HeldTrees();
   for (const oci::Digest& id : catalog.Ids()) {
     trees.insert(std::string(id.hex()));
   }
@@ -262,6 +270,33 @@ absl::StatusOr<Image> ImageStore::Resolve(absl::string_view name) const {
   const std::shared_ptr<const Catalog> catalog = state_->Snapshot();
   ASSIGN_OR_RETURN(const oci::Digest id, catalog->Resolve(name));
   return Describe(*catalog, id);
+}
+
+absl::StatusOr<Image> ImageStore::Acquire(absl::string_view name,
+                                          const std::string& holder) {
+  State& state = *state_;
+  const absl::MutexLock hold(&state.mutex);
+  // What is being collected is not in the catalog any more.
+  ASSIGN_OR_RETURN(const oci::Digest id, state.catalog->Resolve(name));
+  state.held.insert_or_assign(holder, id);
+  return Describe(*state.catalog, id);
+}
+
+absl::Status ImageStore::Release(const std::string& holder) {
+  {
+    const absl::MutexLock hold(&state_->mutex);
+    if (state_->held.erase(holder) == 0) return absl::OkStatus();
+  }
+  return Collect();
+}
+
+void ImageStore::Restore(const std::map<std::string, std::string>& held) {
+  const absl::MutexLock hold(&state_->mutex);
+  state_->held.clear();
+  for (const auto& [holder, text] : held) {
+    absl::StatusOr<oci::Digest> id = oci::Digest::Parse(text);
+    if (id.ok()) state_->held.emplace(holder, *std::move(id));
+  }
 }
 
 std::vector<Image> ImageStore::List() const {

@@ -13,6 +13,7 @@
 // by the next Open().
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@
 
 #include "absl/strings/string_view.h"
 #include "cri/image/image.h"
+#include "cri/image/source.h"
 #include "lib/base/status.h"
 #include "lib/oci/layout.h"
 #include "lib/oci/reference.h"
@@ -36,7 +38,7 @@ struct ImageFsUsage {
 };
 
 // Any method from any thread.
-class ImageStore {
+class ImageStore : public ImageSource {
  public:
   // While one lives, no blob is collected: take it before the first
   // layout().HasBlob() of a pull and keep it until Put() has returned. Must not
@@ -61,7 +63,7 @@ class ImageStore {
   // One process at a time: FAILED_PRECONDITION when another holds the store.
   static absl::StatusOr<std::unique_ptr<ImageStore>> Open(
       const std::string& root);
-  ~ImageStore();
+  ~ImageStore() override;
   ImageStore(const ImageStore&) = delete;
   ImageStore& operator=(const ImageStore&) = delete;
 
@@ -75,6 +77,12 @@ class ImageStore {
   absl::StatusOr<Image> Resolve(absl::string_view name) const;
   // By id.
   std::vector<Image> List() const;
+
+  // An image's tree stays on the disk while it is held.
+  absl::StatusOr<Image> Acquire(absl::string_view name,
+                                const std::string& holder) override;
+  absl::Status Release(const std::string& holder) override;
+  void Restore(const std::map<std::string, std::string>& held) override;
 
   // Records what a pull of `reference` brought: `manifest` with its config and
   // layers are in layout() already. `resolved` is what the registry says the

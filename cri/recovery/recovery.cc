@@ -2,6 +2,7 @@
 #include "cri/recovery/recovery.h"
 
 #include <cstdio>
+#include <map>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -72,6 +73,7 @@ absl::Status LoadAll(const std::string& directory,
 absl::Status Recovery::Run() {
   RETURN_IF_ERROR(LoadPods());
   RETURN_IF_ERROR(LoadContainers());
+  RestoreImages();
   ReleaseUnknownNetworks();
   return absl::OkStatus();
 }
@@ -194,6 +196,14 @@ void Recovery::FollowTask(const std::shared_ptr<Pod>& pod,
       }
       watcher_.Watch(container, shim);
   }
+}
+
+void Recovery::RestoreImages() {
+  std::map<std::string, std::string> held;
+  for (const auto& container : store_.Containers()) {
+    held.emplace(container->id, container->record.Get().image_id());
+  }
+  images_.Restore(held);
 }
 
 void Recovery::ReleaseUnknownNetworks() {

@@ -8,6 +8,7 @@
 #include "cni/network.h"
 #include "cri/config/config.h"
 #include "cri/container/exit_watcher.h"
+#include "cri/image/source.h"
 #include "cri/pod/pod_manager.h"
 #include "cri/state/store.h"
 #include "lib/base/status.h"
@@ -19,10 +20,11 @@ class Recovery {
  public:
   // All must outlive the object.
   Recovery(const Config& config, const host::CgroupHierarchy& cgroups,
-           Store& store, PodManager& pods, ExitWatcher& watcher,
-           cni::Client& network)
+           ImageSource& images, Store& store, PodManager& pods,
+           ExitWatcher& watcher, cni::Client& network)
       : config_(config),
         cgroups_(cgroups),
+        images_(images),
         store_(store),
         pods_(pods),
         watcher_(watcher),
@@ -45,10 +47,12 @@ class Recovery {
   void DropContainer(const std::string& id);
   void FollowTask(const std::shared_ptr<Pod>& pod,
                   const std::shared_ptr<Container>& container);
+  void RestoreImages();
   void ReleaseUnknownNetworks();
 
   const Config& config_;
   const host::CgroupHierarchy& cgroups_;
+  ImageSource& images_;
   Store& store_;
   PodManager& pods_;
   ExitWatcher& watcher_;

@@ -91,6 +91,19 @@ class StoreTest : public ::testing::Test {
   std::unique_ptr<ImageStore> store_;
 };
 
+TEST_F(StoreTest, AHeldImageKeepsItsTreeUntilItsLastHolderGivesItBack) {
+  ASSERT_OK_AND_ASSIGN(const Image image, Pull("held", Simple("x")));
+  ASSERT_OK(store_->Acquire("held", "one"));
+  store_->Restore({{"one", image.id}, {"two", image.id}});
+  ASSERT_OK(store_->Remove("held"));
+  EXPECT_THAT(Trees(), SizeIs(1));
+  ASSERT_OK(store_->Release("one"));
+  ASSERT_OK(store_->Release("one"));
+  EXPECT_TRUE(PathExists(image.rootfs));
+  ASSERT_OK(store_->Release("two"));
+  ExpectEmpty();
+}
+
 TEST_F(StoreTest, FromPackToAFoundUnikernel) {
   UnikernelFile file;
   file.devices = {{"service", solo5::DeviceType::kNet}};
