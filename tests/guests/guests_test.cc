@@ -21,6 +21,7 @@ namespace {
 
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr size_t kDiskSize = 1 << 20;
@@ -64,6 +65,38 @@ TEST_P(GuestsTest, StatusOfTheGuestIsTheTenders) {
   for (const int status : {0, 1, 42, 255}) {
     EXPECT_EQ(Run("exit", {absl::StrCat("--status=", status)}).status, status);
   }
+}
+
+TEST_P(GuestsTest, ScriptDoesWhatItsCommandSays) {
+  // The tender's caller escapes what is one word.
+  EXPECT_THAT(Run("script", {"echo", R"(hello\ World)"}).output,
+              HasSubstr("hello World\n"));
+  const GuestResult listed = Run(
+      "script", {"sh", "-c", R"("echo -n one; echo two; exit 3; echo four")"});
+  EXPECT_THAT(listed.output, HasSubstr("onetwo\n"));
+  EXPECT_THAT(listed.output, Not(HasSubstr("four")));
+  EXPECT_EQ(listed.status, 3);
+  EXPECT_EQ(Run("script", {"sleep", "0"}).status, 0);
+}
+
+TEST_P(GuestsTest, ScriptLoops) {
+  GuestProcess guest(
+      {"script",
+       GetParam(),
+       {},
+       {"sh", "-c", R"("while true; do echo again; sleep 1; done")"}});
+  EXPECT_TRUE(guest.WaitForOutput("again\nagain\nagain\n"));
+  EXPECT_TRUE(guest.Running());
+}
+
+TEST_P(GuestsTest, ScriptRefusesWhatItCannotRun) {
+  const GuestResult unknown = Run("script", {"ls"});
+  EXPECT_EQ(unknown.status, 127);
+  EXPECT_THAT(unknown.output, HasSubstr("script: ls: no command of echo"));
+  EXPECT_EQ(Run("script", {}).status, 64);
+  EXPECT_EQ(Run("script", {"sleep", "soon"}).status, 64);
+  EXPECT_THAT(Run("script", {"sh", "-c", R"("while true; do echo x")"}).output,
+              HasSubstr("a loop lacks its: done"));
 }
 
 TEST_P(GuestsTest, UnknownOptionIsRefused) {

@@ -144,13 +144,15 @@ int Main() {
   const Options options("web", kOptions);
   const Ipv4Address address = ReadNetworkOptions("web", options);
   const auto port = static_cast<uint16_t>(options.Number("port", 80, 65535));
-  Web web(address, options.Value("name").value_or(
-                       options.Value("hostname").value_or("")));
+  const std::string_view name =
+      options.Value("name").value_or(options.Value("hostname").value_or(""));
+  Web web(address, name);
 
   Interface interface(FindDevice("service", kNetDevice), address);
   TcpServer server(interface, port, web);
   interface.Register(kProtocolTcp, &server);
   interface.Announce();
+  if (!name.empty()) Print("web: called ", name);
   Print("web: listening on http://", address, ":", port, "/");
 
   uint64_t exit_deadline = 0;
