@@ -142,6 +142,7 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   Bundle bundle;
   bundle.unikernel = found.path;
   bundle.target = solo5::TargetName(found.unikernel.target);
+  bundle.takes_interface = guest::WantsNetwork(found.unikernel);
   oci::RuntimeSpec& spec = bundle.spec;
   spec.root_path = input.image.rootfs;
   spec.unikernel = found.path;

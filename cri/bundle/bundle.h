@@ -26,8 +26,9 @@ struct BundleInput {
 
 struct Bundle {
   oci::RuntimeSpec spec;
-  std::string unikernel;  // path in the image
-  std::string target;     // "hvt" or "spt"
+  std::string unikernel;         // path in the image
+  std::string target;            // "hvt" or "spt"
+  bool takes_interface = false;  // a device is the pod's tap
 };
 
 // INVALID_ARGUMENT and FAILED_PRECONDITION with a sentence for the pod's

@@ -47,17 +47,12 @@ ContainerManager::ContainerManager(const Config& config,
       store_(store),
       watcher_(watcher) {}
 
-absl::Status ContainerManager::CheckOnlyContainer(
-    const Pod& pod, const ContainerConfig& config) const {
+absl::Status ContainerManager::CheckName(const Pod& pod,
+                                         const ContainerConfig& config) const {
   for (const auto& other : store_.ContainersOf(pod.id)) {
     const ContainerRecord record = other->record.Get();
     const auto& metadata = record.config().metadata();
-    if (metadata.name() != config.metadata().name()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "a unikernel pod has exactly one container: this one has \"",
-          metadata.name(), "\", so \"", config.metadata().name(),
-          "\" can't be added. Make it a pod of its own"));
-    }
+    if (metadata.name() != config.metadata().name()) continue;
     if (metadata.attempt() == config.metadata().attempt()) {
       return absl::AlreadyExistsError(
           absl::StrCat("attempt ", metadata.attempt(), " of container \"",
@@ -68,6 +63,23 @@ absl::Status ContainerManager::CheckOnlyContainer(
           absl::StrCat("container \"", metadata.name(),
                        "\" has not ended yet (", record.id(), ")"));
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ContainerManager::CheckInterfaceIsFree(
+    const ContainerRecord& taker) const {
+  for (const auto& other : store_.ContainersOf(taker.pod_id())) {
+    const ContainerRecord record = other->record.Get();
+    if (!record.takes_interface() || record.id() == taker.id() ||
+        PhaseOf(record) == ContainerPhase::kExited) {
+      continue;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the pod's network interface belongs to one unikernel at a time, now "
+        "to container \"",
+        record.config().metadata().name(), "\": make \"",
+        taker.config().metadata().name(), "\" a pod of its own"));
   }
   return absl::OkStatus();
 }
@@ -102,7 +114,7 @@ absl::StatusOr<std::string> ContainerManager::Create(
         absl::StrCat("pod ", pod->id, " is not ready: it was stopped"));
   }
   ASSIGN_OR_RETURN(const ContainerRecord record, NewRecord(pod_record, config));
-  RETURN_IF_ERROR(CheckOnlyContainer(*pod, config));
+  RETURN_IF_ERROR(CheckName(*pod, config));
   auto container =
       std::make_shared<Container>(store_.ContainerPath(record.id()), record);
   absl::Status status = container->record.Save();
@@ -134,6 +146,7 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
                    MakeBundle({pod, record.config(), image,
                                config_.handlers.at(pod.handler()),
                                record.cgroup(), guest::ProbeNode()}));
+  if (bundle.takes_interface) RETURN_IF_ERROR(CheckInterfaceIsFree(record));
   RETURN_IF_ERROR(WriteBundle(record.bundle(), bundle.spec));
   RETURN_IF_ERROR(FaultPoint("container.bundle"));
   return container.record.Change([&](ContainerRecord& r) {
@@ -142,6 +155,7 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
                                                : image.repo_digests.front());
     r.set_unikernel(bundle.unikernel);
     r.set_target(bundle.target);
+    r.set_takes_interface(bundle.takes_interface);
   });
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The containers of pods: one unikernel each, run by the pod's shim. Implements
+// The containers of pods: one unikernel each, run by the pod's shim. A pod has
+// one network interface, and so at a time one container that is not over whose
+// unikernel has a network device; others are beside it or before it. Implements
 // CreateContainer, StartContainer, StopContainer, RemoveContainer and
 // ReopenContainerLog of the CRI. Any thread. A container runs at most once; a
 // restart is a new container in the same pod.
@@ -61,8 +63,9 @@ class ContainerManager {
   absl::StatusOr<Found> Find(const std::string& id) const;
   absl::StatusOr<ContainerRecord> NewRecord(
       const PodRecord& pod, const runtime::v1::ContainerConfig& config) const;
-  absl::Status CheckOnlyContainer(
-      const Pod& pod, const runtime::v1::ContainerConfig& config) const;
+  absl::Status CheckName(const Pod& pod,
+                         const runtime::v1::ContainerConfig& config) const;
+  absl::Status CheckInterfaceIsFree(const ContainerRecord& taker) const;
   absl::Status Prepare(const PodRecord& pod, Container& container);
   absl::Status StartTask(Pod& pod, Container& container);
   absl::Status KillLocked(Pod& pod, Container& container);

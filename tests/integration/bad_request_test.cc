@@ -144,15 +144,22 @@ TEST_F(BadRequestTest, UnknownIdsAreNotFound) {
   ExpectNothingNew();
 }
 
-TEST_F(BadRequestTest, APodHasOneContainer) {
+TEST_F(BadRequestTest, APodsInterfaceIsOneUnikernels) {
   ASSERT_OK_AND_ASSIGN(const auto web, node_->Run("pod", image_));
   Mark();
   auto other = node_->ContainerConfig(image_, {});
   other.mutable_metadata()->set_name("sidecar");
   EXPECT_THAT(node_->Create(web.pod, other),
-              HasStatus(kInvalid, "exactly one container"));
+              HasStatus(kInvalid, "belongs to one unikernel at a time"));
   EXPECT_THAT(node_->Create(web.pod, other),
-              HasStatus(kInvalid, "\"sidecar\""));
+              HasStatus(kInvalid, "make \"sidecar\" a pod of its own"));
+  ExpectNothingNew();
+  EXPECT_EQ(node_->Containers().size(), 1u);
+}
+
+TEST_F(BadRequestTest, AContainersNameAndAttemptAreItsOwn) {
+  ASSERT_OK_AND_ASSIGN(const auto web, node_->Run("pod", image_));
+  Mark();
   auto again = node_->ContainerConfig(image_, {});
   EXPECT_THAT(node_->Create(web.pod, again), HasStatus(kExists, web.container));
   again.mutable_metadata()->set_attempt(1);
