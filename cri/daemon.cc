@@ -200,6 +200,12 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
   return daemon;
 }
 
+void ResolvePrograms(Config& config) {
+  Config::Programs& programs = config.programs;
+  programs.shim = FindProgram(programs.shim, "containerd-shim-serai-v2");
+  programs.tender = FindProgram(programs.tender, "serai-tender");
+}
+
 std::string FindProgram(const std::string& configured,
                         const std::string& name) {
   if (!configured.empty()) return configured;

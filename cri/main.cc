@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <string>
 
-#include "cri/config/config.h"
+#include "cri/config_command.h"
 #include "cri/daemon.h"
 #include "lib/base/version.h"
 #include "spdlog/sinks/stdout_sinks.h"
@@ -26,16 +26,6 @@ sigset_t BlockSignals() {
   return signals;
 }
 
-absl::StatusOr<serai::cri::Config> ReadConfig(const std::string& path,
-                                              bool explicitly) {
-  auto config = serai::cri::LoadConfig(path);
-  // Without a file the defaults are meant, unless one was asked for.
-  if (absl::IsNotFound(config.status()) && !explicitly) {
-    return serai::cri::Config();
-  }
-  return config;
-}
-
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "seraid: %s\n", std::string(status.message()).c_str());
   return 1;
@@ -53,15 +43,31 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", log_level, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
       ->capture_default_str();
+  CLI::App* config_command =
+      app.add_subcommand("config", "Show or check the configuration")
+          ->require_subcommand(1);
+  CLI::App* show_default = config_command->add_subcommand(
+      "default", "Print a configuration file with every default");
+  CLI::App* check = config_command->add_subcommand(
+      "check", "Say what is wrong with a configuration file and its drop-ins");
+  CLI::Option* check_option =
+      check->add_option("FILE", config_path, "Default: that of --config");
   app.set_version_flag("--version", std::string("seraid ") + serai::kVersion);
   CLI11_PARSE(app, argc, argv);
+  const bool explicitly = !config_option->empty() || !check_option->empty();
+  if (show_default->parsed()) {
+    return std::fputs(serai::cri::DefaultToml().c_str(), stdout) < 0 ? 1 : 0;
+  }
+  if (check->parsed()) {
+    return serai::cri::CheckConfig(config_path, explicitly);
+  }
 
   spdlog::set_default_logger(spdlog::stderr_logger_mt("seraid"));
   spdlog::set_level(spdlog::level::from_str(log_level));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
 
   const sigset_t signals = BlockSignals();
-  auto config = ReadConfig(config_path, !config_option->empty());
+  auto config = serai::cri::ReadConfig(config_path, explicitly);
   if (!config.ok()) return Fail(config.status());
   const std::string socket = config->cri.socket;
   auto daemon = serai::cri::Daemon::Start(*std::move(config));

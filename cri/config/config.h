@@ -4,6 +4,10 @@
 // seraid's configuration: /etc/serai/config.toml, then config.toml.d/*.toml
 // beside it in order, later files over earlier ones. A key that is not known is
 // an error with its place: a typing mistake must not pass for a setting.
+//
+// A new key takes three lines: its member with the default here, a KEY line
+// with its kind and help in keys.cc, and `seraid config default` into
+// docs/config.md. Reading, printing, checking and reloading follow from these.
 
 #include <cstdint>
 #include <map>
@@ -59,11 +63,24 @@ struct Config {
 };
 
 // Reads `path` and its drop-ins (`path`.d/*.toml). NOT_FOUND when `path` does
-// not exist, INVALID_ARGUMENT naming file, line, column and what is wrong.
+// not exist, INVALID_ARGUMENT with a line for each mistake, that names file,
+// line, column and what is wrong.
 absl::StatusOr<Config> LoadConfig(const std::string& path);
 
 // Puts the settings of one document over `config`. `name` is for messages.
 absl::Status ApplyToml(const std::string& text, const std::string& name,
                        Config& config);
+
+// A configuration file that says every key with its default, commented out.
+std::string DefaultToml();
+
+// What `config` names and this machine lacks: directories, programs, files. One
+// sentence each, beginning with the key.
+std::vector<std::string> MissingThings(const Config& config);
+
+// The keys whose values differ, such as "cni.timeout", and that a running
+// daemon can't change.
+std::vector<std::string> KeysThatNeedARestart(const Config& before,
+                                              const Config& after);
 
 }  // namespace serai::cri

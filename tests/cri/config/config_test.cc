@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/config/config.h"
 
+#include "absl/strings/str_split.h"
 #include "lib/base/file.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -11,6 +12,8 @@ namespace {
 using ::serai::testing::HasStatus;
 using ::serai::testing::TempDir;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 absl::Status Apply(const std::string& text) {
   Config config;
@@ -57,6 +60,91 @@ TEST(ConfigTest, MistakesAreNamedWithTheirPlace) {
   EXPECT_THAT(Apply("version = 2\n"), HasStatus(kBad, "version 1"));
   EXPECT_THAT(Apply(""), HasStatus(kBad, "\"version = 1\" is missing"));
   EXPECT_THAT(Apply("version = \n"), HasStatus(kBad, "test.toml:1:"));
+}
+
+TEST(ConfigTest, AllMistakesAreToldInTheOrderOfTheirPlaces) {
+  EXPECT_EQ(Apply("version = 1\nz = 1\nroot = 7\n"
+                  "[cni]\ntimeout = \"soon\"\na = 1\n")
+                .message(),
+            "test.toml:2:1: unknown key \"z\" in the configuration\n"
+            "test.toml:3:8: a string is wanted\n"
+            "test.toml:5:11: a duration such as \"60s\" is wanted\n"
+            "test.toml:6:1: unknown key \"a\" in [cni]");
+  const TempDir dir;
+  ASSERT_OK(WriteFileAtomic(dir / "config.toml", "version = 1\nroot = 1\n"));
+  ASSERT_OK(MakeDirs(dir / "config.toml.d"));
+  ASSERT_OK(WriteFileAtomic(dir / "config.toml.d/10.toml", "state = 1\n"));
+  const auto config = LoadConfig(dir / "config.toml");
+  EXPECT_THAT(config,
+              HasStatus(absl::StatusCode::kInvalidArgument, "config.toml:2:8"));
+  EXPECT_THAT(config, HasStatus(absl::StatusCode::kInvalidArgument,
+                                "10.toml:1:1: \"version = 1\" is missing"));
+}
+
+TEST(ConfigTest, TablesThatAreNoneAreNamed) {
+  constexpr auto kBad = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(Apply("version = 1\ncni = 1\n"),
+              HasStatus(kBad, "test.toml:2:7: [cni] is no table"));
+  EXPECT_THAT(Apply("version = 1\nhandlers = 1\n"),
+              HasStatus(kBad, "[handlers] is no table"));
+  EXPECT_THAT(Apply("version = 1\n[handlers]\na = 1\n"),
+              HasStatus(kBad, "[handlers.a] is no table"));
+}
+
+// With every commented key in force, too.
+TEST(ConfigTest, TheDefaultFileReadsAsTheDefaults) {
+  const std::string defaults = DefaultToml();
+  std::string live;
+  for (const auto& piece : absl::StrSplit(defaults, '\n')) {
+    const std::string line(piece);
+    const bool key = line.size() > 1 && line[0] == '#' && line[1] != ' ';
+    absl::StrAppend(&live, key ? line.substr(1) : line, "\n");
+  }
+  Config commented;
+  commented.root = "/elsewhere";
+  Config config = commented;
+  ASSERT_OK(ApplyToml(defaults, "default", commented));
+  EXPECT_THAT(KeysThatNeedARestart(commented, Config()), ElementsAre("root"));
+  ASSERT_OK(ApplyToml(live, "default", config));
+  EXPECT_THAT(KeysThatNeedARestart(config, Config()), IsEmpty());
+  EXPECT_THAT(live, HasSubstr("\n[cni]\n"));
+  EXPECT_THAT(live, HasSubstr("\nbin_dirs = [\"/opt/cni/bin\", "));
+  EXPECT_THAT(live, HasSubstr("\ntimeout = \"60s\"\n"));
+  EXPECT_THAT(live, HasSubstr("\ndefault_memory = \"64Mi\"\n"));
+}
+
+TEST(ConfigTest, TheManualHasTheDefaultFile) {
+  ASSERT_OK_AND_ASSIGN(
+      const std::string manual,
+      ReadFile(absl::StrCat(SERAI_SOURCE_DIR, "/docs/config.md"), 1 << 20));
+  EXPECT_NE(manual.find(absl::StrCat("```toml\n", DefaultToml(), "```\n")),
+            std::string::npos)
+      << "the first block of docs/config.md is not what `seraid config "
+         "default` prints";
+}
+
+TEST(ConfigTest, WhatTheMachineLacksIsNamedByItsKey) {
+  const TempDir dir;
+  Config config;
+  config.cni.conf_dir = dir / "net.d";
+  config.cni.bin_dirs = {dir / "bin", dir.path()};
+  config.registry.config_path = "";
+  ASSERT_OK(WriteFileAtomic(dir / "shim", "no program"));
+  config.programs.shim = dir / "shim";
+  const std::vector<std::string> missing = MissingThings(config);
+  ASSERT_EQ(missing.size(), 2u);
+  EXPECT_THAT(missing[0], HasSubstr("programs.shim: "));
+  EXPECT_THAT(missing[1], HasSubstr("cni.conf_dir: "));
+  EXPECT_THAT(missing[1], HasSubstr("No such file"));
+}
+
+TEST(ConfigTest, KeysThatNeedARestartAreTheChangedOnes) {
+  Config before;
+  Config after;
+  after.root = "/elsewhere";
+  after.cni.timeout = absl::Seconds(1);
+  EXPECT_THAT(KeysThatNeedARestart(before, after),
+              ElementsAre("root", "cni.timeout"));
 }
 
 TEST(ConfigTest, DropInsComeInOrder) {

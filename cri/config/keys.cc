@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/config/keys.h"
+
+namespace serai::cri {
+
+// The key is called like its member: KEY(Config, cni.timeout, …) is `timeout`
+// in [cni] and config.cni.timeout. Keys of one table stand together.
+#define KEY(Table, member, kind, reload, help)                          \
+  MakeKey<Table>(                                                       \
+      #member, [](auto& table) -> auto& { return table.member; }, kind, \
+      reload, help)
+
+const std::vector<Key<Config>>& ConfigKeys() {
+  static const auto& keys = *new std::vector<Key<Config>>{
+      KEY(Config, root, Path(), Reload::kNo,
+          "Images and records: survives a reboot."),
+      KEY(Config, state, Path(), Reload::kNo,
+          "Namespaces, bundles, sockets: gone at reboot."),
+      KEY(Config, cri.socket, Path(), Reload::kNo,
+          "Where kubelet finds the CRI: --container-runtime-endpoint."),
+      KEY(Config, programs.shim, Program(Empty::kAllowed), Reload::kNo,
+          "containerd-shim-serai-v2. \"\" looks beside seraid, in ../bin, in "
+          "../libexec/serai."),
+      KEY(Config, programs.tender, Program(Empty::kAllowed), Reload::kNo,
+          "serai-tender, looked for likewise."),
+      KEY(Config, cni.conf_dir, Directory(), Reload::kNo,
+          "The cluster's network configuration: its first file counts."),
+      KEY(Config, cni.bin_dirs, Directories(), Reload::kNo,
+          "Where the plugins are."),
+      KEY(Config, cni.timeout, Duration(), Reload::kNo,
+          "Of each plugin's run."),
+      KEY(Config, registry.config_path, Directory(Empty::kAllowed), Reload::kNo,
+          "Directories with hosts.toml, in containerd's shape."),
+      KEY(Config, cgroup.parent, Path(), Reload::kNo,
+          "Of pods that come without a cgroup parent."),
+  };
+  return keys;
+}
+
+const std::vector<Key<HandlerConfig>>& HandlerKeys() {
+  static const auto& keys = *new std::vector<Key<HandlerConfig>>{
+      KEY(HandlerConfig, default_memory, Bytes(), Reload::kNo,
+          "Size of a guest whose container has no memory limit."),
+      KEY(HandlerConfig, overhead_memory, Bytes(), Reload::kNo,
+          "For the tender, on top of the guest, in its cgroup's limit."),
+  };
+  return keys;
+}
+
+#undef KEY
+
+}  // namespace serai::cri
