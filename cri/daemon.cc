@@ -20,6 +20,8 @@
 #include "cri/image/pull.h"
 #include "cri/image/store.h"
 #include "cri/layout.h"
+#include "cri/passthrough/owned.h"
+#include "cri/passthrough/router.h"
 #include "cri/pod/pod_manager.h"
 #include "cri/recovery/recovery.h"
 #include "cri/server/control_service.h"
@@ -33,8 +35,6 @@
 namespace serai::cri {
 namespace {
 
-// What kubelet's client takes, and so what crictl and others send at most.
-constexpr int kMaxMessageBytes = 16 << 20;
 constexpr std::chrono::seconds kShutdownGrace(5);
 
 std::string DirectoryOf(const std::string& path) {
@@ -66,6 +66,13 @@ absl::Status CheckNobodyListens(const std::string& path) {
   }
   return absl::FailedPreconditionError(
       absl::StrCat("another daemon serves ", path));
+}
+
+absl::Status CheckSockets(const Config& config) {
+  if (config.passthrough.socket != config.cri.socket) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "[passthrough] socket is seraid's own, ", config.cri.socket,
+      ": containerd's is wanted, such as /run/containerd/containerd.sock"));
 }
 
 absl::Status MakeDirectories(const Config& config) {
@@ -126,6 +133,8 @@ struct Daemon::Parts {
       {config, shim_options, cgroups, network, store, pods, containers}};
   ImageService image_service{*images, puller};
   ControlService control_service{*images};
+  const Owned owned{config, store};
+  std::unique_ptr<Router> router;  // with containerd only
   std::unique_ptr<grpc::Server> server;
 
   // The parent of pods that come without one is the daemon's, not a pod's.
@@ -143,6 +152,24 @@ struct Daemon::Parts {
     return host::RemoveMade(directories);
   }
 
+  // With containerd every call comes to the router, and images are containerd's
+  // alone.
+  absl::Status RegisterServices(grpc::ServerBuilder& builder) {
+    if (config.passthrough.socket.empty()) {
+      builder.RegisterService(&runtime_service);
+      builder.RegisterService(&image_service);
+      builder.RegisterService(&control_service);
+      return absl::OkStatus();
+    }
+    Router::Options options;
+    options.containerd_socket = config.passthrough.socket;
+    options.local_socket = LocalSocket(config);
+    options.services = {&runtime_service, &control_service};
+    ASSIGN_OR_RETURN(router, Router::Start(options, owned));
+    builder.RegisterCallbackGenericService(router.get());
+    return absl::OkStatus();
+  }
+
   absl::Status Serve() {
     const std::string& path = config.cri.socket;
     grpc::ServerBuilder builder;
@@ -151,9 +178,7 @@ struct Daemon::Parts {
                              grpc::InsecureServerCredentials(), &port);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.SetMaxSendMessageSize(kMaxMessageBytes);
-    builder.RegisterService(&runtime_service);
-    builder.RegisterService(&image_service);
-    builder.RegisterService(&control_service);
+    RETURN_IF_ERROR(RegisterServices(builder));
     server = builder.BuildAndStart();
     if (server == nullptr || port == 0) {
       return absl::UnavailableError(absl::StrCat("can't listen on ", path));
@@ -181,8 +206,10 @@ Daemon::~Daemon() {
 }
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
+  RETURN_IF_ERROR(CheckSockets(config));
   RETURN_IF_ERROR(MakeDirectories(config));
   RETURN_IF_ERROR(CheckNobodyListens(config.cri.socket));
+  RETURN_IF_ERROR(CheckNobodyListens(LocalSocket(config)));
   ASSIGN_OR_RETURN(host::CgroupHierarchy cgroups,
                    host::CgroupHierarchy::Detect());
   ASSIGN_OR_RETURN(std::unique_ptr<ImageStore> images,

@@ -9,6 +9,7 @@
 //   pods/<pod id>/              working directory of the pod's shim
 //   containers/<container id>/  bundle: the OCI config.json
 //   shims/                      the shims' sockets
+//   local.sock                  with containerd: seraid's own part of the CRI
 
 #include <string>
 
@@ -41,6 +42,9 @@ inline std::string BundleDirectory(const Config& config,
 }
 inline std::string ShimSocketDirectory(const Config& config) {
   return JoinPath(config.state, "shims");
+}
+inline std::string LocalSocket(const Config& config) {
+  return JoinPath(config.state, "local.sock");
 }
 
 }  // namespace serai::cri

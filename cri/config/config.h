@@ -60,6 +60,12 @@ struct Config {
     // Of pods that come without a cgroup parent; path in the hierarchy.
     std::string parent = "/serai";
   } cgroup;
+
+  // Containerd's CRI socket, which answers what is not ours; empty: a node of
+  // unikernels alone.
+  struct PassThrough {
+    std::string socket;
+  } passthrough;
 };
 
 // Reads `path` and its drop-ins (`path`.d/*.toml). NOT_FOUND when `path` does

@@ -33,6 +33,9 @@ const std::vector<Key<Config>>& ConfigKeys() {
           "Directories with hosts.toml, in containerd's shape."),
       KEY(Config, cgroup.parent, Path(), Reload::kNo,
           "Of pods that come without a cgroup parent."),
+      KEY(Config, passthrough.socket, Path(Empty::kAllowed), Reload::kNo,
+          "Containerd's CRI socket, such as /run/containerd/containerd.sock: "
+          "it answers what is not seraid's. \"\": a node of unikernels alone."),
   };
   return keys;
 }

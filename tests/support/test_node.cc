@@ -55,6 +55,7 @@ TestNode::TestNode(NodeOptions options)
       cgroup_parent_(Unique("/serai-test-")),
       forwarding_(ReadFile(kForwarding, 16).value_or("0")) {
   SetLogDirectory(directory_ / "logs");
+  SetCgroupParent(options_.pods_cgroup);
   WriteConfig();
 }
 

@@ -35,6 +35,8 @@ struct NodeOptions {
   // Put in place of the default network (bridge, portmap, firewall); "none"
   // for a node without one.
   std::string conflist;
+  // The cgroup parent in PodConfig(); empty for the node's own.
+  std::string pods_cgroup;
   // Searched before Debian's plugins, for plugins of the test's own.
   std::string plugin_dir;
   // Wraps seraid: a program and arguments that run it, such as unshare(1).
