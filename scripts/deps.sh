@@ -23,8 +23,8 @@ for option in "$@"; do
   case "$option" in
     --tests)
       packages+=(
-        containerd docker-registry e2fsprogs gdb iputils-ping mmdebstrap
-        qemu-system-x86 runc xz-utils
+        busybox-static containerd docker-registry e2fsprogs gdb iputils-ping
+        mmdebstrap qemu-system-x86 runc xz-utils
       )
       ;;
     --lint) packages+=(clang clang-format clang-tidy shellcheck) ;;

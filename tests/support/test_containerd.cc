@@ -350,25 +350,30 @@ absl::StatusOr<std::string> TestContainerd::ImportGuests(
   return tag;
 }
 
-absl::Status TestContainerd::ImportPlain() {
-  ASSIGN_OR_RETURN(const std::string program,
-                   ReadFile(JoinPath(BuildDir(), "tests/plain"), 64 << 20));
+absl::StatusOr<std::string> TestContainerd::ImportImage(
+    const std::string& name, const ImageBuilder& image) {
+  const std::string tag = absl::StrCat("localhost/", name, ":latest");
+  const std::string path = directory_ / absl::StrCat(name, ".tar");
   ASSIGN_OR_RETURN(const oci::Layout layout,
-                   oci::Layout::Create(directory_ / "plain"));
-  ImageBuilder builder;
+                   oci::Layout::Create(directory_ / name));
+  RETURN_IF_ERROR(layout.AddManifest(image.Build(layout).descriptor, tag));
+  ASSIGN_OR_RETURN(const oci::Index index, layout.ReadIndex());
+  ASSIGN_OR_RETURN(const UniqueFd archive, OpenFile(path, O_WRONLY | O_CREAT));
+  RETURN_IF_ERROR(oci::WriteArchive(layout, index, archive.get()));
+  RETURN_IF_ERROR(Import(path));
+  return tag;
+}
+
+absl::Status TestContainerd::ImportPlain() {
   TarItem item;
   item.path = "plain";
-  item.content = program;
+  ASSIGN_OR_RETURN(item.content,
+                   ReadFile(JoinPath(BuildDir(), "tests/plain"), 64 << 20));
   item.mode = 0755;
+  ImageBuilder builder;
   builder.AddLayer({item});
   builder.config().entrypoint = {"/plain"};
-  RETURN_IF_ERROR(
-      layout.AddManifest(builder.Build(layout).descriptor, kPlainImage));
-  ASSIGN_OR_RETURN(const oci::Index index, layout.ReadIndex());
-  ASSIGN_OR_RETURN(const UniqueFd archive,
-                   OpenFile(directory_ / "plain.tar", O_WRONLY | O_CREAT));
-  RETURN_IF_ERROR(oci::WriteArchive(layout, index, archive.get()));
-  return Import(directory_ / "plain.tar");
+  return ImportImage("plain", builder).status();
 }
 
 absl::StatusOr<pid_t> TestContainerd::ShimOf(const std::string& id,

@@ -23,6 +23,8 @@
 
 namespace serai::testing {
 
+class ImageBuilder;
+
 // The name of an image whose one program (tests/containerd/plain.cc) is
 // ordinary, and which containerd takes as its sandbox image too.
 inline constexpr char kPlainImage[] = "localhost/plain:latest";
@@ -59,6 +61,9 @@ class TestContainerd final : public CriClient {
   // localhost/NAME:latest.
   absl::StatusOr<std::string> ImportGuests(
       const std::string& name, const std::vector<std::string>& guests);
+  // The same with an image of any kind.
+  absl::StatusOr<std::string> ImportImage(const std::string& name,
+                                          const ImageBuilder& image);
 
   // The pid of the shim that serves a container of ctr's, or of the CRI (the
   // pod's id).
