@@ -15,7 +15,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
+#include "lib/base/deadline.h"
 #include "lib/base/file.h"
 #include "lib/base/pipe.h"
 #include "lib/base/unique_fd.h"
@@ -54,6 +54,10 @@ absl::StatusOr<pid_t> Spawn(const SubprocessSpec& spec, int in, int out,
   ::posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
+  if (spec.inherited_fd >= 0) {
+    ::posix_spawn_file_actions_adddup2(&actions, spec.inherited_fd,
+                                       STDERR_FILENO + 1);
+  }
   if (!spec.directory.empty()) {
     ::posix_spawn_file_actions_addchdir_np(&actions, spec.directory.c_str());
   }
@@ -116,16 +120,15 @@ void SetNonBlocking(int fd) {
 // Takes in what the child says until it has ended (its pidfd is readable).
 absl::Status Listen(const SubprocessSpec& spec, int pidfd, Channel& out,
                     Channel& err) {
-  const absl::Time deadline = absl::Now() + spec.timeout;
+  const Deadline deadline(spec.timeout);
   bool too_much = false;
   for (bool ended = false; !ended;) {
     std::array<pollfd, 3> fds = {{{pidfd, POLLIN, 0},
                                   {out.fd.get(), POLLIN, 0},
                                   {err.fd.get(), POLLIN, 0}}};
-    const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
-    const int ready =
-        left <= 0 ? 0
-                  : ::poll(fds.data(), fds.size(), static_cast<int>(left) + 1);
+    const int ready = deadline.Passed() ? 0
+                                        : ::poll(fds.data(), fds.size(),
+                                                 deadline.PollTimeout());
     if (ready < 0 && errno == EINTR) continue;
     if (ready < 0) return ErrnoStatus(errno, "poll");
     if (ready == 0) {

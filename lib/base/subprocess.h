@@ -20,6 +20,9 @@ struct SubprocessSpec {
   std::vector<std::string> env;   // "KEY=value"; the whole environment
   std::string input;              // given on stdin, then end of file
   std::string directory;          // working directory; empty: the caller's
+  // Given to the program as descriptor 3, and so to whom it starts, such as a
+  // lock that is to be held for as long as they run; -1: none.
+  int inherited_fd = -1;
   absl::Duration timeout = absl::Seconds(60);
   size_t max_output = 1 << 20;  // bytes of stdout, and of stderr, each
 };

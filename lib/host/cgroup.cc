@@ -21,6 +21,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "lib/base/deadline.h"
 #include "lib/base/file.h"
 #include "lib/host/pidfd.h"
 
@@ -35,6 +36,7 @@ constexpr size_t kControlFileMaxBytes = 64 * 1024;
 constexpr size_t kProcsMaxBytes = 8 * 1024 * 1024;
 constexpr absl::Duration kKillTimeout = absl::Seconds(5);
 constexpr absl::Duration kRemoveTimeout = absl::Seconds(1);
+constexpr int kDestroyRounds = 3;
 constexpr absl::Duration kRetryPause = absl::Milliseconds(2);
 
 bool IsMountOf(const std::string& path, uint64_t magic) {
@@ -168,7 +170,7 @@ absl::Status CollectProcesses(const std::string& dir,
 
 // Removes the cgroup in `dir` and those below it. A process that ends leaves
 // its cgroup a little after it is reaped: hence the patience.
-absl::Status RemoveDir(const std::string& dir, absl::Time deadline) {
+absl::Status RemoveDir(const std::string& dir, const Deadline& deadline) {
   for (;;) {
     if (::rmdir(dir.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
     const int error = errno;
@@ -180,7 +182,7 @@ absl::Status RemoveDir(const std::string& dir, absl::Time deadline) {
       RETURN_IF_ERROR(RemoveDir(child, deadline));
     }
     if (!children.empty()) continue;
-    if (absl::Now() >= deadline) {
+    if (deadline.Passed()) {
       return ErrnoStatus(EBUSY, absl::StrCat("rmdir ", dir));
     }
     absl::SleepFor(kRetryPause);
@@ -267,6 +269,19 @@ absl::StatusOr<Cgroup> Cgroup::Create(const CgroupHierarchy& hierarchy,
   return cgroup;
 }
 
+std::vector<std::string> Cgroup::Missing() const {
+  std::vector<std::string> missing;
+  for (const std::string& root : hierarchy_.Roots()) {
+    std::string dir = root;
+    for (const absl::string_view part :
+         absl::StrSplit(path_, '/', absl::SkipEmpty())) {
+      dir = JoinPath(dir, absl::string_view(part.data(), part.size()));
+      if (!PathExists(dir)) missing.push_back(dir);
+    }
+  }
+  return missing;
+}
+
 std::string Cgroup::DirOf(const std::string& controller) const {
   const std::string root = hierarchy_.RootOf(controller);
   return root.empty() ? root : JoinPath(root, path_);
@@ -325,11 +340,11 @@ absl::Status Cgroup::KillAll() const {
     // v1's frozen processes do not take the signal.
     WriteControlFile(JoinPath(dir, "freezer.state"), "THAWED").IgnoreError();
   }
-  const absl::Time deadline = absl::Now() + kKillTimeout;
+  const Deadline deadline(kKillTimeout);
   for (;;) {
     ASSIGN_OR_RETURN(const std::vector<pid_t> seen, Processes());
     if (seen.empty()) return absl::OkStatus();
-    if (absl::Now() >= deadline) {
+    if (deadline.Passed()) {
       return absl::DeadlineExceededError(absl::StrCat(
           "cgroup ", path_, " has processes that SIGKILL did not end: ",
           absl::StrJoin(seen, " ")));
@@ -353,7 +368,7 @@ absl::Status Cgroup::KillAll() const {
 }
 
 absl::Status Cgroup::Remove() const {
-  const absl::Time deadline = absl::Now() + kRemoveTimeout;
+  const Deadline deadline(kRemoveTimeout);
   absl::Status status;
   for (const std::string& dir : Dirs()) {
     status = FirstError(std::move(status), RemoveDir(dir, deadline));
@@ -362,8 +377,13 @@ absl::Status Cgroup::Remove() const {
 }
 
 absl::Status Cgroup::Destroy() const {
-  RETURN_IF_ERROR(KillAll());
-  return Remove();
+  absl::Status status;
+  for (int round = 0; round < kDestroyRounds; ++round) {
+    RETURN_IF_ERROR(KillAll());
+    status = Remove();
+    if (status.ok()) return status;
+  }
+  return status;
 }
 
 absl::StatusOr<std::string> SlicePath(absl::string_view slice) {

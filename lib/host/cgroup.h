@@ -112,6 +112,10 @@ class Cgroup {
   static absl::StatusOr<Cgroup> Open(const CgroupHierarchy& hierarchy,
                                      const std::string& path);
 
+  // The directories that Create() would make now, parents before children: to
+  // be written down before it makes them.
+  std::vector<std::string> Missing() const;
+
   const std::string& path() const { return path_; }
   bool is_v2() const { return hierarchy_.is_v2(); }
 
@@ -165,7 +169,7 @@ class Cgroup {
   // FAILED_PRECONDITION.
   absl::Status Remove() const;
 
-  // KillAll(), then Remove().
+  // KillAll() and Remove(), again for processes that come in between.
   absl::Status Destroy() const;
 
  private:

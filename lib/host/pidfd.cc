@@ -5,15 +5,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/clock.h"
+#include "lib/base/deadline.h"
 #include "lib/base/file.h"
 
 namespace serai::host {
@@ -48,19 +46,13 @@ absl::Status Pidfd::SendSignal(int signal_number) const {
 }
 
 absl::StatusOr<bool> Pidfd::Wait(absl::Duration timeout) const {
-  const absl::Time deadline = absl::Now() + timeout;
+  const Deadline deadline(timeout);
   for (;;) {
-    const absl::Duration left =
-        std::max(deadline - absl::Now(), absl::ZeroDuration());
-    // Rounded up, so as not to spin through the last millisecond.
-    const int64_t milliseconds = std::min<int64_t>(
-        absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1))),
-        std::numeric_limits<int>::max());
     pollfd poll_fd = {fd_.get(), POLLIN, 0};
-    const int ready = ::poll(&poll_fd, 1, static_cast<int>(milliseconds));
+    const int ready = ::poll(&poll_fd, 1, deadline.PollTimeout());
     if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) return ErrnoStatus(errno, "poll pidfd");
-    if (ready == 0 && absl::Now() >= deadline) return false;
+    if (ready == 0 && deadline.Passed()) return false;
   }
 }
 

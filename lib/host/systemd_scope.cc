@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "lib/base/deadline.h"
 #include "lib/base/subprocess.h"
 #include "lib/host/cgroup_membership.h"
 
@@ -154,11 +155,11 @@ absl::StatusOr<std::string> PathInUnit(pid_t pid, const std::string& unit) {
 }
 
 absl::StatusOr<std::string> WaitUntilIn(pid_t pid, const std::string& unit,
-                                        absl::Time deadline) {
+                                        const Deadline& deadline) {
   for (;;) {
     ASSIGN_OR_RETURN(std::string path, PathInUnit(pid, unit), "process ", pid);
     if (!path.empty()) return path;
-    if (absl::Now() >= deadline) {
+    if (deadline.Passed()) {
       return absl::DeadlineExceededError(
           "systemd has taken the job, but not done it");
     }
@@ -214,7 +215,7 @@ absl::StatusOr<std::string> SystemdScopes::Call(
 
 absl::StatusOr<std::string> SystemdScopes::Start(const ScopeSpec& spec) const {
   RETURN_IF_ERROR(CheckScopeName(spec.unit));
-  const absl::Time deadline = absl::Now() + options_.timeout;
+  const Deadline deadline(options_.timeout);
   std::vector<std::string> arguments = {"ssa(sv)a(sa(sv))", spec.unit,
                                         "replace"};
   ScopeProperties(spec, is_v2_).AppendTo(arguments);

@@ -12,15 +12,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "lib/base/deadline.h"
+#include "lib/base/event.h"
 #include "lib/ttrpc/address.h"
 #include "lib/ttrpc/envelope.h"
 
 namespace serai::ttrpc {
 namespace {
-
-// A server that does not read for this long is as good as gone: its buffer is
-// full and a caller must not hang on it.
-constexpr timeval kSendTimeout = {10, 0};
 
 absl::Status SendAll(int socket, absl::string_view bytes) {
   while (!bytes.empty()) {
@@ -40,8 +38,6 @@ absl::Status SendAll(int socket, absl::string_view bytes) {
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(
     absl::string_view address) {
   ASSIGN_OR_RETURN(UniqueFd socket, ConnectTo(address, 0));
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout,
-               sizeof(kSendTimeout));
   return std::unique_ptr<Client>(new Client(std::move(socket)));
 }
 
@@ -60,32 +56,26 @@ absl::StatusOr<std::string> Client::Call(absl::string_view service,
                                          absl::Time deadline) {
   // Shared with the callback, which may come after this has given up waiting.
   struct Outcome {
-    absl::Mutex mutex;
-    std::optional<absl::StatusOr<std::string>> value ABSL_GUARDED_BY(mutex);
+    Event arrived;
+    std::optional<absl::StatusOr<std::string>> value;  // before `arrived`
   };
   auto outcome = std::make_shared<Outcome>();
   Callback done = [outcome](absl::StatusOr<std::string> value) {
-    const absl::MutexLock lock(&outcome->mutex);
     outcome->value = std::move(value);
+    outcome->arrived.Notify();
   };
+  const absl::Duration timeout = deadline - absl::Now();
+  const Deadline end(timeout);
   const uint32_t stream = Register(done);
   if (stream == 0) return absl::UnavailableError("the connection is broken");
-  const absl::Status sent =
-      Send(stream, service, method, request, deadline - absl::Now());
+  const absl::Status sent = Send(stream, service, method, request, timeout);
   if (!sent.ok()) {
     const absl::MutexLock lock(&mutex_);
     pending_.erase(stream);
     return sent;
   }
-  {
-    const absl::MutexLock lock(&outcome->mutex);
-    const auto has_value = [](std::optional<absl::StatusOr<std::string>>* v) {
-      return v->has_value();
-    };
-    if (outcome->mutex.AwaitWithDeadline(
-            absl::Condition(+has_value, &outcome->value), deadline)) {
-      return *std::move(outcome->value);
-    }
+  if (outcome->arrived.WaitForNotificationWithTimeout(end.Left())) {
+    return *std::move(outcome->value);
   }
   {
     const absl::MutexLock lock(&mutex_);

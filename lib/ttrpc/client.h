@@ -40,7 +40,8 @@ class Client {
   using Callback = std::function<void(absl::StatusOr<std::string>)>;
 
   // Connects to the socket at `address`: a path, or unix:// and a path.
-  // UNAVAILABLE when nobody listens there, or there is no such socket.
+  // UNAVAILABLE when nobody listens there, or there is no such socket;
+  // DEADLINE_EXCEEDED when who listens there accepts no more connections.
   static absl::StatusOr<std::unique_ptr<Client>> Connect(
       absl::string_view address);
 
