@@ -17,6 +17,7 @@
 #include "cni/plugin.h"
 #include "cni/record.h"
 #include "cni/result.h"
+#include "cni/run_lock.h"
 #include "lib/base/file.h"
 
 namespace serai::cni {
@@ -52,11 +53,21 @@ class Client::Impl {
   absl::StatusOr<NetworkConfig> CurrentNetwork();
 
   absl::Status AskStatus(const NetworkConfig& network) const;
-  absl::StatusOr<Result> RunAdd(Record& record) const;
+  absl::StatusOr<RunLock> Lock(const Attachment& attachment) const {
+    return RunLock::Take(records_.LockPathOf(attachment), runner_.timeout());
+  }
+  absl::StatusOr<Result> RunAdd(Record& record, const RunLock& lock) const;
   // Told to end, a chain ends at the first error; after a failed ADD each
   // plugin gets its chance and the first error is returned.
   enum class OnError { kStop, kGoOn };
-  absl::Status RunDel(const Record& record, OnError on_error) const;
+  absl::Status RunDel(const Record& record, const RunLock& lock,
+                      OnError on_error) const;
+  // After a DEL of the whole chain.
+  absl::Status Forget(const Record& record, const RunLock& lock) const {
+    // In this order a crash leaves no lock without a record.
+    RETURN_IF_ERROR(lock.Remove());
+    return records_.Remove(record.attachment);
+  }
   absl::Status RunCheck(const Record& record) const;
 
   const RecordStore& records() const { return records_; }
@@ -164,7 +175,8 @@ absl::Status Client::Impl::AskStatus(const NetworkConfig& network) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Result> Client::Impl::RunAdd(Record& record) const {
+absl::StatusOr<Result> Client::Impl::RunAdd(Record& record,
+                                            const RunLock& lock) const {
   const NetworkConfig& network = record.network;
   for (size_t i = 0; i < network.plugins.size(); ++i) {
     const std::string& type = network.plugins[i].type;
@@ -173,7 +185,8 @@ absl::StatusOr<Result> Client::Impl::RunAdd(Record& record) const {
         runner_.Run(
             type, "ADD", &record.attachment,
             Dump(PluginInput(network, i, record.attachment.port_mappings,
-                             record.result))));
+                             record.result)),
+            lock.fd()));
     absl::StatusOr<json> result = ParseResult(output);
     if (!result.ok()) {
       return absl::UnknownError(absl::StrCat(
@@ -197,7 +210,7 @@ absl::StatusOr<Result> Client::Impl::RunAdd(Record& record) const {
   return result;
 }
 
-absl::Status Client::Impl::RunDel(const Record& record,
+absl::Status Client::Impl::RunDel(const Record& record, const RunLock& lock,
                                   OnError on_error) const {
   // Plugins before 0.4.0 are not given the result at DEL.
   const json previous =
@@ -208,7 +221,8 @@ absl::Status Client::Impl::RunDel(const Record& record,
         runner_
             .Run(record.network.plugins[i].type, "DEL", &record.attachment,
                  Dump(PluginInput(record.network, i,
-                                  record.attachment.port_mappings, previous)))
+                                  record.attachment.port_mappings, previous)),
+                 lock.fd())
             .status();
     if (!status.ok() && on_error == OnError::kStop) return status;
     first = FirstError(first, status);
@@ -259,10 +273,14 @@ absl::StatusOr<Result> Client::Add(const Attachment& attachment) {
   ASSIGN_OR_RETURN(record.network, impl_->CurrentNetwork());
   // Before anything is made, so that a crash can't lose what has to be undone.
   RETURN_IF_ERROR(impl_->records().Save(record));
-  absl::StatusOr<Result> result = impl_->RunAdd(record);
-  if (result.ok()) return result;
-  absl::Status undone = impl_->RunDel(record, Impl::OnError::kGoOn);
-  if (undone.ok()) undone = impl_->records().Remove(attachment);
+  ASSIGN_OR_RETURN(const RunLock lock, impl_->Lock(attachment));
+  absl::StatusOr<Result> result = impl_->RunAdd(record, lock);
+  if (result.ok()) {
+    RETURN_IF_ERROR(lock.Remove());
+    return result;
+  }
+  absl::Status undone = impl_->RunDel(record, lock, Impl::OnError::kGoOn);
+  if (undone.ok()) undone = impl_->Forget(record, lock);
   if (undone.ok()) return result;
   return absl::Status(result.status().code(),
                       absl::StrCat(result.status().message(),
@@ -279,12 +297,15 @@ absl::Status Client::Del(const std::string& container_id,
     guess.attachment.interface_name = interface_name;
     ASSIGN_OR_RETURN(guess.network, impl_->CurrentNetwork(),
                      record.status().message());
-    RETURN_IF_ERROR(impl_->RunDel(guess, Impl::OnError::kStop));
+    ASSIGN_OR_RETURN(const RunLock lock, impl_->Lock(guess.attachment));
+    RETURN_IF_ERROR(impl_->RunDel(guess, lock, Impl::OnError::kStop));
+    RETURN_IF_ERROR(lock.Remove());
     return impl_->records().PutAside(guess.attachment);
   }
   RETURN_IF_ERROR(record.status());
-  RETURN_IF_ERROR(impl_->RunDel(*record, Impl::OnError::kStop));
-  return impl_->records().Remove(record->attachment);
+  ASSIGN_OR_RETURN(const RunLock lock, impl_->Lock(record->attachment));
+  RETURN_IF_ERROR(impl_->RunDel(*record, lock, Impl::OnError::kStop));
+  return impl_->Forget(*record, lock);
 }
 
 absl::Status Client::Check(const std::string& container_id,
@@ -295,6 +316,7 @@ absl::Status Client::Check(const std::string& container_id,
 }
 
 absl::StatusOr<std::vector<Attachment>> Client::Attachments() {
+  RETURN_IF_ERROR(impl_->records().RemoveLeftovers());
   ASSIGN_OR_RETURN(const std::vector<Record> records, impl_->records().List());
   std::vector<Attachment> attachments;
   for (const Record& record : records) {

@@ -111,11 +111,13 @@ class Client {
   // Runs the chain's DEL backwards with the configuration and result of ADD,
   // whatever the configuration is now, and forgets the attachment. Ends at a
   // plugin's error, as the specification has it; the record then stays for
-  // another try. OK when there is no such attachment. The namespace may be
-  // gone, but better is not yet: the bridge plugin leaves its masquerading
-  // rules then. Where the record can't be understood, the present configuration
-  // is what is left to go by, with neither namespace nor result; the record is
-  // then kept as <record>.unreadable, for a person to look at.
+  // another try. Where plugins of an ADD or DEL still run that were started by
+  // a process that was killed, they are waited for, and killed when they take
+  // longer than the timeout. OK when there is no such attachment. The namespace
+  // may be gone, but better is not yet: the bridge plugin leaves its
+  // masquerading rules then. Where the record can't be understood, the present
+  // configuration is what is left to go by, with neither namespace nor result;
+  // the record is then kept as <record>.unreadable, for a person to look at.
   absl::Status Del(const std::string& container_id,
                    const std::string& interface_name = "eth0");
 
@@ -124,8 +126,9 @@ class Client {
   absl::Status Check(const std::string& container_id,
                      const std::string& interface_name = "eth0");
 
-  // Every attachment with a record, for recovery: those that the caller does
-  // not know want Del(). A record that can't be read is left out.
+  // Every attachment with a record, for recovery, before other calls: those
+  // that the caller does not know want Del(). A record that can't be read is
+  // left out. Removes what a crash left of the writing of records.
   absl::StatusOr<std::vector<Attachment>> Attachments();
 
  private:

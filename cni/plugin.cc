@@ -166,12 +166,14 @@ std::vector<std::string> PluginRunner::Environment(
 absl::StatusOr<std::string> PluginRunner::Run(const std::string& type,
                                               const std::string& command,
                                               const Attachment* attachment,
-                                              const std::string& input) const {
+                                              const std::string& input,
+                                              int lock_fd) const {
   SubprocessSpec spec;
   ASSIGN_OR_RETURN(spec.program, Find(type));
   spec.env = Environment(command, attachment);
   spec.input = input;
   spec.directory = "/";
+  spec.inherited_fd = lock_fd;
   spec.timeout = timeout_;
   spec.max_output = kMaxJsonBytes;
   ASSIGN_OR_RETURN(SubprocessResult result, RunSubprocess(spec), "plugin ",

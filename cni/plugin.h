@@ -17,16 +17,20 @@ class PluginRunner {
  public:
   PluginRunner(std::vector<std::string> bin_dirs, absl::Duration timeout);
 
+  absl::Duration timeout() const { return timeout_; }
+
   // The program of plugin `type`. NOT_FOUND with the places looked at.
   absl::StatusOr<std::string> Find(const std::string& type) const;
 
   // Runs the plugin with `input` on stdin and returns what it printed.
-  // `attachment` is null for VERSION and STATUS. Errors as Client::Add() tells
-  // them; they begin with the plugin's name and the command.
+  // `attachment` is null for VERSION and STATUS; `lock_fd` is that of its
+  // RunLock, for ADD and DEL. Errors as Client::Add() tells them; they begin
+  // with the plugin's name and the command.
   absl::StatusOr<std::string> Run(const std::string& type,
                                   const std::string& command,
                                   const Attachment* attachment,
-                                  const std::string& input) const;
+                                  const std::string& input,
+                                  int lock_fd = -1) const;
 
  private:
   std::vector<std::string> Environment(const std::string& command,

@@ -167,6 +167,23 @@ absl::Status RecordStore::PutAside(const Attachment& attachment) const {
   return absl::OkStatus();
 }
 
+std::string RecordStore::LockPathOf(const Attachment& attachment) const {
+  return JoinPath(dir_, absl::StrCat(attachment.container_id, "@",
+                                     attachment.interface_name, ".lock"));
+}
+
+absl::Status RecordStore::RemoveLeftovers() const {
+  const absl::StatusOr<std::vector<std::string>> names = ListDir(dir_);
+  if (absl::IsNotFound(names.status())) return absl::OkStatus();
+  RETURN_IF_ERROR(names.status());
+  absl::Status status;
+  for (const std::string& name : *names) {
+    if (!absl::StrContains(name, ".json.tmp.")) continue;
+    status = FirstError(status, RemovePath(JoinPath(dir_, name)));
+  }
+  return status;
+}
+
 absl::StatusOr<std::vector<Record>> RecordStore::List() const {
   std::vector<Record> records;
   const absl::StatusOr<std::vector<std::string>> names = ListDir(dir_);

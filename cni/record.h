@@ -34,6 +34,10 @@ class RecordStore {
   absl::Status Remove(const Attachment& attachment) const;
   // Renames it to <name>.unreadable, which no call here looks at.
   absl::Status PutAside(const Attachment& attachment) const;
+  // Where the attachment's RunLock is.
+  std::string LockPathOf(const Attachment& attachment) const;
+  // Removes what a crash left of the writing of records.
+  absl::Status RemoveLeftovers() const;
   // Those that can be read.
   absl::StatusOr<std::vector<Record>> List() const;
 
