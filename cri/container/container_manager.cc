@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/container/container_manager.h"
 
+#include <google/protobuf/util/message_differencer.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "cri/bundle/bundle.h"
 #include "cri/layout.h"
+#include "lib/base/deadline.h"
 #include "lib/base/fault.h"
 #include "lib/base/file.h"
 #include "lib/guest/node_targets.h"
@@ -21,6 +24,8 @@ using runtime::v1::ContainerConfig;
 // How long a tender may take to be gone after SIGKILL, and its end to be
 // written down.
 constexpr absl::Duration kKillTimeout = absl::Seconds(10);
+// How often a caller that waits is looked after.
+constexpr absl::Duration kHangUpPoll = absl::Milliseconds(200);
 // The exit code of a container that could not be started, as containerd and
 // CRI-O give it.
 constexpr int kExitStartError = 128;
@@ -84,6 +89,53 @@ absl::Status ContainerManager::CheckInterfaceIsFree(
   return absl::OkStatus();
 }
 
+std::string ContainerManager::FindMade(const Pod& pod,
+                                       const ContainerConfig& config) const {
+  for (const auto& other : store_.ContainersOf(pod.id)) {
+    const std::shared_ptr<const ContainerRecord> record = other->record.Read();
+    if (PhaseOf(*record) == ContainerPhase::kCreated && !record->removing() &&
+        google::protobuf::util::MessageDifferencer::Equals(record->config(),
+                                                           config)) {
+      return record->id();
+    }
+  }
+  return "";
+}
+
+// kubelet makes the next attempt where it did not hear that the one before was
+// made, which is then never started, and in the way.
+void ContainerManager::EndUnstartedBefore(const Pod& pod,
+                                          const ContainerConfig& config) {
+  const auto& metadata = config.metadata();
+  for (const auto& other : store_.ContainersOf(pod.id)) {
+    const std::shared_ptr<const ContainerRecord> record = other->record.Read();
+    const auto& before = record->config().metadata();
+    if (PhaseOf(*record) == ContainerPhase::kCreated &&
+        before.name() == metadata.name() &&
+        before.attempt() < metadata.attempt()) {
+      EndUnstarted(*other, "Superseded",
+                   absl::StrCat("never started: attempt ", metadata.attempt(),
+                                " came after it"));
+    }
+  }
+}
+
+void ContainerManager::EndUnstarted(Container& container, const char* reason,
+                                    absl::string_view message) {
+  const absl::Status written =
+      container.record.ChangeAlways([&](ContainerRecord& r) {
+        r.set_finished_at_ns(absl::GetCurrentTimeNanos());
+        r.set_exit_code(kExitStartError);
+        r.set_reason(reason);
+        r.set_message(std::string(message));
+      });
+  container.ended.Notify();
+  if (!written.ok()) {
+    spdlog::error("container {}: its end is in memory only: {}", container.id,
+                  std::string(written.message()));
+  }
+}
+
 absl::StatusOr<ContainerRecord> ContainerManager::NewRecord(
     const PodRecord& pod, const ContainerConfig& config) const {
   if (config.metadata().name().empty()) {
@@ -109,16 +161,19 @@ absl::StatusOr<std::string> ContainerManager::Create(
   ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod, store_.FindPod(pod_id));
   absl::MutexLock lock(&pod->operation);
   const PodRecord pod_record = pod->record.Get();
-  if (pod_record.stopped() || !pod->alive) {
+  if (!IsReady(*pod, pod_record)) {
     return absl::FailedPreconditionError(
         absl::StrCat("pod ", pod->id, " is not ready: it was stopped"));
   }
   ASSIGN_OR_RETURN(const ContainerRecord record, NewRecord(pod_record, config));
+  if (std::string made = FindMade(*pod, config); !made.empty()) return made;
+  EndUnstartedBefore(*pod, config);
   RETURN_IF_ERROR(CheckName(*pod, config));
   auto container =
       std::make_shared<Container>(store_.ContainerPath(record.id()), record);
   absl::Status status = container->record.Save();
   if (status.ok()) status = Prepare(pod_record, *container);
+  if (status.ok()) status = FaultPoint("container.commit");
   if (!status.ok()) {
     // The record goes last: it is what a restart undoes the rest by.
     absl::Status undone = images_.Release(record.id());
@@ -166,13 +221,14 @@ absl::StatusOr<std::shared_ptr<Shim>> ContainerManager::PodShim(Pod& pod) {
   ASSIGN_OR_RETURN(
       std::shared_ptr<Shim> shim,
       Shim::Start(shim_options_, pod.id, ShimDirectory(config_, pod.id),
-                  pod.record.Get().cgroup()));
+                  pod.record.Read()->cgroup()));
   pod.set_shim(shim);
   return shim;
 }
 
 absl::Status ContainerManager::StartTask(Pod& pod, Container& container) {
   const ContainerRecord record = container.record.Get();
+  RETURN_IF_ERROR(FaultPoint("container.starting"));
   ASSIGN_OR_RETURN(const std::shared_ptr<Shim> shim, PodShim(pod));
   RETURN_IF_ERROR(
       shim->Create(container.id, record.bundle(), record.log_path()));
@@ -201,30 +257,33 @@ absl::Status ContainerManager::Start(const std::string& id) {
   ASSIGN_OR_RETURN(const Found found, Find(id));
   const auto& [pod, container] = found;
   absl::MutexLock lock(&pod->operation);
-  // It may have been removed while we waited.
+  // It may have been removed while we waited, or started by the call before.
   RETURN_IF_ERROR(store_.FindContainer(container->id).status());
-  if (PhaseOf(container->record.Get()) != ContainerPhase::kCreated) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "container ", id, " was started before: a container runs once"));
+  const std::shared_ptr<const ContainerRecord> record =
+      container->record.Read();
+  if (PhaseOf(*record) == ContainerPhase::kRunning) return absl::OkStatus();
+  if (PhaseOf(*record) == ContainerPhase::kExited) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("container ", id, " was started before and has ended (",
+                     record->reason(), "): a container runs once"));
   }
-  if (pod->record.Get().stopped() || !pod->alive) {
+  if (record->removing()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("container ", id, " is being removed"));
+  }
+  if (!IsReady(*pod, *pod->record.Read())) {
     return absl::FailedPreconditionError(
         absl::StrCat("pod ", pod->id, " is not ready: it was stopped"));
   }
   const int64_t now = absl::GetCurrentTimeNanos();
+  // Whoever finds it without knows that nothing of it ever ran.
+  // On a full disk it is started all the same.
+  container->record
+      .ChangeAlways([&](ContainerRecord& r) { r.set_starting_at_ns(now); })
+      .IgnoreError();
   const absl::Status started = StartTask(*pod, *container);
   if (!started.ok()) {
-    const absl::Status written =
-        container->record.ChangeAlways([&](ContainerRecord& r) {
-          r.set_finished_at_ns(now);
-          r.set_exit_code(kExitStartError);
-          r.set_reason("StartError");
-          r.set_message(std::string(started.message()));
-        });
-    container->ended.Notify();
-    if (!written.ok()) {
-      spdlog::error("container {}: {}", id, std::string(written.message()));
-    }
+    EndUnstarted(*container, "StartError", started.message());
     return started;
   }
   // The guest runs: that is so, also if it can't be written down.
@@ -234,11 +293,11 @@ absl::Status ContainerManager::Start(const std::string& id) {
     spdlog::error("container {}: {}", id, std::string(written.message()));
   }
   watcher_.Watch(container, pod->shim());
-  return absl::OkStatus();
+  return FaultPoint("container.started");
 }
 
 absl::Status ContainerManager::KillLocked(Pod& pod, Container& container) {
-  if (PhaseOf(container.record.Get()) != ContainerPhase::kRunning) {
+  if (PhaseOf(*container.record.Read()) != ContainerPhase::kRunning) {
     return absl::OkStatus();
   }
   const std::shared_ptr<Shim> shim = pod.shim();
@@ -251,6 +310,7 @@ absl::Status ContainerManager::KillLocked(Pod& pod, Container& container) {
     watcher_.RecordLost(container, "its shim does not answer");
     return absl::OkStatus();
   }
+  RETURN_IF_ERROR(FaultPoint("container.kill"));
   // Not found: it ends just now. Unavailable: the watcher sees that as well.
   if (!sent.ok() && !absl::IsNotFound(sent) && !absl::IsUnavailable(sent)) {
     return sent;
@@ -263,8 +323,8 @@ absl::Status ContainerManager::KillLocked(Pod& pod, Container& container) {
                    absl::FormatDuration(kKillTimeout), " after SIGKILL"));
 }
 
-absl::Status ContainerManager::Stop(const std::string& id,
-                                    absl::Duration grace) {
+absl::Status ContainerManager::Stop(const std::string& id, absl::Duration grace,
+                                    absl::FunctionRef<bool()> hung_up) {
   const absl::StatusOr<Found> found = Find(id);
   if (absl::IsNotFound(found.status())) return absl::OkStatus();
   RETURN_IF_ERROR(found.status());
@@ -273,14 +333,24 @@ absl::Status ContainerManager::Stop(const std::string& id,
     absl::MutexLock lock(&pod->operation);
     const std::shared_ptr<Shim> shim = pod->shim();
     // Whatever becomes of it: who does not end in time is killed.
-    if (PhaseOf(container->record.Get()) == ContainerPhase::kRunning &&
+    if (PhaseOf(*container->record.Read()) == ContainerPhase::kRunning &&
         shim != nullptr) {
       shim->Kill(container->id, SIGTERM).IgnoreError();
+      RETURN_IF_ERROR(FaultPoint("container.term"));
     }
   }
   // Without the lock: a second call may have less patience.
-  if (PhaseOf(container->record.Get()) == ContainerPhase::kRunning) {
-    container->ended.WaitForNotificationWithTimeout(grace);
+  const Deadline deadline(grace);
+  while (PhaseOf(*container->record.Read()) == ContainerPhase::kRunning &&
+         !container->ended.WaitForNotificationWithTimeout(
+             std::min(deadline.Left(), kHangUpPoll)) &&
+         !deadline.Passed()) {
+    // Who asks again may leave it more time, or less.
+    if (hung_up()) {
+      return absl::CancelledError(absl::StrCat(
+          "the caller has hung up before container ", container->id,
+          " has ended; it was told to end and is not killed"));
+    }
   }
   absl::MutexLock lock(&pod->operation);
   return KillLocked(*pod, *container);
@@ -288,14 +358,24 @@ absl::Status ContainerManager::Stop(const std::string& id,
 
 absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
   RETURN_IF_ERROR(KillLocked(pod, container));
+  if (!container.record.Read()->removing()) {
+    // On a full disk it is removed all the same.
+    container.record
+        .ChangeAlways([](ContainerRecord& r) { r.set_removing(true); })
+        .IgnoreError();
+  }
+  RETURN_IF_ERROR(FaultPoint("container.removing"));
   const ContainerRecord record = container.record.Get();
   // Normally gone with its task.
   ASSIGN_OR_RETURN(const host::Cgroup cgroup,
                    host::Cgroup::Open(cgroups_, record.cgroup()));
   RETURN_IF_ERROR(cgroup.Destroy());
+  RETURN_IF_ERROR(FaultPoint("container.cgroup-removed"));
   RETURN_IF_ERROR(images_.Release(container.id));
   RETURN_IF_ERROR(RemoveTree(record.bundle()));
+  RETURN_IF_ERROR(FaultPoint("container.bundle-removed"));
   RETURN_IF_ERROR(container.record.Erase());
+  RETURN_IF_ERROR(FaultPoint("container.erased"));
   store_.RemoveContainer(container.id);
   return absl::OkStatus();
 }
@@ -312,12 +392,14 @@ absl::Status ContainerManager::ReopenLog(const std::string& id) {
   ASSIGN_OR_RETURN(const Found found, Find(id));
   const auto& [pod, container] = found;
   const std::shared_ptr<Shim> shim = pod->shim();
-  if (PhaseOf(container->record.Get()) != ContainerPhase::kRunning ||
+  if (PhaseOf(*container->record.Read()) != ContainerPhase::kRunning ||
       shim == nullptr) {
     return absl::FailedPreconditionError(
         absl::StrCat("container ", id, " is not running"));
   }
-  return shim->ReopenLog(container->id);
+  RETURN_IF_ERROR(FaultPoint("log.reopen"));
+  RETURN_IF_ERROR(shim->ReopenLog(container->id));
+  return FaultPoint("log.reopened");
 }
 
 absl::Status ContainerManager::StopAll(Pod& pod) {

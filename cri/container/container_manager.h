@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/time.h"
 #include "cri/config/config.h"
 #include "cri/container/exit_watcher.h"
@@ -30,17 +31,23 @@ class ContainerManager {
                    Store& store, ExitWatcher& watcher);
 
   // Makes a container of pod `pod_id` and gives its id. All that can be known
-  // to be wrong with it is found here. On failure nothing is left.
+  // to be wrong with it is found here. On failure nothing is left. The same
+  // call again, whose first answer did not arrive, finds what that one made, as
+  // long as it was not started.
   absl::StatusOr<std::string> Create(
       const std::string& pod_id, const runtime::v1::ContainerConfig& config);
 
-  // Starts the unikernel. FAILED_PRECONDITION when it was started before.
-  // On failure the container has ended, with the reason in its record.
+  // Starts the unikernel; one that runs is success. FAILED_PRECONDITION when it
+  // has ended. On failure the container has ended, with the reason in its
+  // record.
   absl::Status Start(const std::string& id);
 
   // SIGTERM, then SIGKILL after `grace`; returns when the container has ended.
-  // An unknown id, or one that does not run, is success.
-  absl::Status Stop(const std::string& id, absl::Duration grace);
+  // An unknown id, or one that does not run, is success. CANCELLED as soon as
+  // `hung_up` says so: the container has its SIGTERM then, and is not killed.
+  absl::Status Stop(
+      const std::string& id, absl::Duration grace,
+      absl::FunctionRef<bool()> hung_up = [] { return false; });
 
   // Ends it if it runs, and forgets it. An unknown id is success.
   absl::Status Remove(const std::string& id);
@@ -66,6 +73,14 @@ class ContainerManager {
   absl::Status CheckName(const Pod& pod,
                          const runtime::v1::ContainerConfig& config) const;
   absl::Status CheckInterfaceIsFree(const ContainerRecord& taker) const;
+  // The id of what the same call has made already; empty: none.
+  std::string FindMade(const Pod& pod,
+                       const runtime::v1::ContainerConfig& config) const;
+  void EndUnstartedBefore(const Pod& pod,
+                          const runtime::v1::ContainerConfig& config);
+  // Writes down that it will never run.
+  static void EndUnstarted(Container& container, const char* reason,
+                           absl::string_view message);
   absl::Status Prepare(const PodRecord& pod, Container& container);
   absl::Status StartTask(Pod& pod, Container& container);
   absl::Status KillLocked(Pod& pod, Container& container);

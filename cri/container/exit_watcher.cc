@@ -11,6 +11,8 @@ namespace {
 
 // What the container world reports for an end that nobody saw.
 constexpr int kExitUnknown = 255;
+// So many shims that do not answer may be waited for at a time.
+constexpr int kMaxWorkers = 64;
 
 // What people see beside the exit status. A guest's own failure is "Error", as
 // a process's is; what a process cannot do has a name of its own.
@@ -35,7 +37,7 @@ void ExitWatcher::WriteEnd(Container& container, const TaskExit& exit,
   const absl::Status written =
       container.record.ChangeAlways([&](ContainerRecord& record) {
         if (record.started_at_ns() == 0) {
-          record.set_started_at_ns(exit.exited_at_ns);
+          record.set_started_at_ns(record.starting_at_ns());
         }
         record.set_finished_at_ns(exit.exited_at_ns);
         record.set_exit_code(exit.exit_status);
@@ -50,51 +52,107 @@ void ExitWatcher::WriteEnd(Container& container, const TaskExit& exit,
 }
 
 ExitWatcher::ExitWatcher(const host::CgroupHierarchy& cgroups)
-    : cgroups_(cgroups), thread_([this] { Run(); }) {}
-
-ExitWatcher::~ExitWatcher() {
-  {
-    absl::MutexLock lock(&queue_->mutex);
-    queue_->closed = true;
-  }
-  thread_.join();
+    : cgroups_(cgroups),
+      gate_(std::make_shared<Gate>()),
+      workers_(kMaxWorkers) {
+  absl::MutexLock lock(&gate_->mutex);
+  gate_->watcher = this;
 }
 
-void ExitWatcher::Run() {
-  for (;;) {
-    std::function<void()> end;
-    {
-      absl::MutexLock lock(&queue_->mutex);
-      const auto something =
-          [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(queue_->mutex) {
-            return queue_->closed || !queue_->ends.empty();
-          };
-      queue_->mutex.Await(absl::Condition(&something));
-      if (queue_->closed) return;
-      end = std::move(queue_->ends.front());
-      queue_->ends.pop_front();
-    }
-    end();
-  }
+ExitWatcher::~ExitWatcher() {
+  absl::MutexLock lock(&gate_->mutex);
+  gate_->watcher = nullptr;
+}
+
+void ExitWatcher::Later(const std::shared_ptr<Gate>& gate,
+                        std::function<void(ExitWatcher&)> work) {
+  absl::MutexLock lock(&gate->mutex);
+  ExitWatcher* const watcher = gate->watcher;
+  if (watcher == nullptr) return;
+  watcher->workers_.Run([watcher, work = std::move(work)] { work(*watcher); });
 }
 
 void ExitWatcher::Watch(std::shared_ptr<Container> container,
                         std::shared_ptr<Shim> shim) {
   Shim& connection = *shim;
-  connection.Wait(container->id, [this, queue = queue_, container,
+  // Not the shim itself: its connection would hold its own end.
+  connection.Wait(container->id, [gate = gate_, container,
                                   weak = std::weak_ptr<Shim>(shim)](
                                      absl::StatusOr<TaskExit> exit) {
-    absl::MutexLock lock(&queue->mutex);
-    if (queue->closed) return;
-    queue->ends.push_back([this, container, weak, exit] {
+    Later(gate, [container, weak, exit = std::move(exit)](ExitWatcher& self) {
       const std::shared_ptr<Shim> held = weak.lock();
       if (held != nullptr) {
-        Ended(*container, *held, exit);
+        self.Ended(*container, *held, exit);
       } else {
-        RecordLost(*container, "its shim was shut down");
+        self.RecordLost(*container, "its shim was shut down");
       }
     });
   });
+}
+
+void ExitWatcher::Follow(std::shared_ptr<Container> container,
+                         std::shared_ptr<Shim> shim,
+                         std::function<void()> known) {
+  Shim& connection = *shim;
+  connection.AskState(
+      container->id, [gate = gate_, container, weak = std::weak_ptr<Shim>(shim),
+                      known = std::move(known)](absl::StatusOr<TaskInfo> task) {
+        Later(gate, [container, weak, known,
+                     task = std::move(task)](ExitWatcher& self) {
+          const std::shared_ptr<Shim> held = weak.lock();
+          self.Learn(container, held, task);
+          known();
+        });
+      });
+}
+
+void ExitWatcher::Learn(const std::shared_ptr<Container>& container,
+                        const std::shared_ptr<Shim>& shim,
+                        const absl::StatusOr<TaskInfo>& task) {
+  const std::shared_ptr<const ContainerRecord> record =
+      container->record.Read();
+  const bool never_started = record->starting_at_ns() == 0;
+  if (PhaseOf(*record) == ContainerPhase::kExited) return;
+  if (!task.ok() || shim == nullptr) {
+    // A shim that lives and does not know it was never told to run it.
+    const bool unknown = absl::IsNotFound(task.status()) && shim != nullptr;
+    const bool ran = PhaseOf(*record) == ContainerPhase::kRunning ||
+                     (!never_started && !unknown);
+    if (ran) {
+      RecordLost(*container,
+                 absl::StrCat("its shim was lost: ", task.status().message()));
+    }
+    return;
+  }
+  switch (task->state) {
+    case TaskState::kCreated: {
+      const absl::Status deleted = shim->Delete(container->id).status();
+      if (!deleted.ok() && !absl::IsNotFound(deleted)) {
+        spdlog::error("container {}: removing its task: {}", container->id,
+                      std::string(deleted.message()));
+      }
+      return;
+    }
+    case TaskState::kStopped:
+      return RecordExit(*container, *shim, task->exit);
+    case TaskState::kRunning:
+      RecordRunning(*container);
+      return Watch(container, shim);
+  }
+}
+
+void ExitWatcher::RecordRunning(Container& container) {
+  if (PhaseOf(*container.record.Read()) != ContainerPhase::kCreated) return;
+  const absl::Status written =
+      container.record.ChangeAlways([](ContainerRecord& record) {
+        record.set_started_at_ns(record.starting_at_ns() != 0
+                                     ? record.starting_at_ns()
+                                     : absl::GetCurrentTimeNanos());
+      });
+  if (!written.ok()) {
+    spdlog::error("container {}: its start is in memory only: {}", container.id,
+                  std::string(written.message()));
+  }
 }
 
 void ExitWatcher::Ended(Container& container, Shim& shim,

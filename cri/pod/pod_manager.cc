@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/pod/pod_manager.h"
 
-#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -9,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "cri/container/container_manager.h"
 #include "cri/layout.h"
+#include "cri/state/boot_id.h"
 #include "lib/base/fault.h"
 #include "lib/base/file.h"
 #include "lib/host/netns.h"
@@ -19,6 +19,11 @@ namespace serai::cri {
 namespace {
 
 using runtime::v1::PodSandboxConfig;
+
+// So many shims are started beside their plugins at a time.
+constexpr int kMaxBeside = 64;
+// So much is taken down at a time after a restart: plugins mostly.
+constexpr int kMaxLater = 16;
 
 absl::Status Validate(const PodSandboxConfig& config) {
   const auto& metadata = config.metadata();
@@ -77,7 +82,9 @@ PodManager::PodManager(const Config& config, const ShimOptions& shim_options,
       cgroups_(cgroups),
       network_(network),
       store_(store),
-      containers_(containers) {}
+      containers_(containers),
+      beside_(kMaxBeside),
+      later_(kMaxLater) {}
 
 absl::StatusOr<PodRecord> PodManager::NewRecord(
     const PodSandboxConfig& config, const std::string& handler) const {
@@ -102,6 +109,7 @@ absl::StatusOr<PodRecord> PodManager::NewRecord(
   *record.mutable_config() = config;
   record.set_handler(name);
   record.set_created_at_ns(absl::GetCurrentTimeNanos());
+  record.set_boot_id(BootId());
   // What can't be a cgroup's path couldn't be taken down either.
   RETURN_IF_ERROR(host::Cgroup::Open(cgroups_, record.cgroup()).status());
   return record;
@@ -123,9 +131,57 @@ absl::StatusOr<PodRecord> PodManager::Names(
 }
 
 absl::StatusOr<std::string> PodManager::Run(const PodSandboxConfig& config,
-                                            const std::string& handler) {
+                                            const std::string& handler,
+                                            absl::FunctionRef<bool()> hung_up) {
   ASSIGN_OR_RETURN(const PodRecord record, NewRecord(config, handler));
-  RETURN_IF_ERROR(store_.ReserveName(PodName(config), record.id()));
+  for (;;) {
+    const Creations::Entry entry = creations_.Begin(record);
+    Creation& creation = *entry.creation;
+    if (entry.begun) {
+      absl::StatusOr<std::string> id = FindMade(record);
+      if (absl::IsNotFound(id.status())) id = Make(record);
+      creations_.End(creation, id);
+      return id;
+    }
+    if (!creation.undoing() && !SameRequest(creation.record(), record)) {
+      return absl::AlreadyExistsError(absl::StrCat(
+          "pod ", PodName(config), " is being made by another request, as ",
+          creation.record().id()));
+    }
+    absl::StatusOr<std::string> id = creation.Await(hung_up);
+    // What a dead daemon had begun is away now.
+    if (!absl::IsAborted(id.status())) return id;
+  }
+}
+
+// The pod that an earlier call made, whose answer did not arrive.
+absl::StatusOr<std::string> PodManager::FindMade(
+    const PodRecord& record) const {
+  const std::string name = PodName(record.config());
+  const std::string holder = store_.HolderOf(name);
+  if (holder.empty()) return absl::NotFoundError(name);
+  const absl::StatusOr<std::shared_ptr<Pod>> found = store_.FindPod(holder);
+  if (!found.ok()) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        "pod ", name, " is there as ", holder,
+        ", whose record a newer seraid wrote, which alone can tell of it"));
+  }
+  const std::shared_ptr<const PodRecord> made = (*found)->record.Read();
+  if (!IsReady(**found, *made)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("pod ", name, " is there as ", holder,
+                     ", which is not ready and has to be removed"));
+  }
+  if (!SameRequest(*made, record)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("pod ", name, " is there as ", holder,
+                     ", made with another configuration"));
+  }
+  return holder;
+}
+
+absl::StatusOr<std::string> PodManager::Make(const PodRecord& record) {
+  RETURN_IF_ERROR(store_.ReserveName(PodName(record.config()), record.id()));
   auto pod = std::make_shared<Pod>(store_.PodPath(record.id()), record);
   absl::MutexLock lock(&pod->operation);
   // The record comes first, with every name that Build() may use: what a crash
@@ -135,6 +191,7 @@ absl::StatusOr<std::string> PodManager::Run(const PodSandboxConfig& config,
   if (status.ok()) {
     status = pod->record.Change([](PodRecord& r) { r.set_committed(true); });
   }
+  if (status.ok()) status = FaultPoint("pod.commit");
   if (!status.ok()) {
     Undo(pod);
     return status;
@@ -153,9 +210,13 @@ absl::Status PodManager::Build(Pod& pod) {
   RETURN_IF_ERROR(FaultPoint("pod.netns"));
   // The plugins take most of a start, and wait for most of that.
   absl::Status shim;
-  std::thread beside([&] { shim = StartShim(pod); });
+  Event started;
+  beside_.Run([&] {
+    shim = StartShim(pod);
+    started.Notify();
+  });
   const absl::Status network = Connect(pod);
-  beside.join();
+  started.WaitForNotification();
   RETURN_IF_ERROR(network, "setting up the network");
   RETURN_IF_ERROR(shim, "starting the shim");
   return FaultPoint("pod.shim");
@@ -191,11 +252,14 @@ absl::Status PodManager::Connect(Pod& pod) {
 }
 
 absl::Status PodManager::MakeCgroup(Pod& pod) {
+  const std::string path = pod.record.Read()->cgroup();
   ASSIGN_OR_RETURN(const host::Cgroup cgroup,
-                   host::Cgroup::Create(cgroups_, pod.record.Get().cgroup()));
-  return pod.record.Change([&](PodRecord& r) {
-    for (const std::string& made : cgroup.made()) r.add_made_cgroups(made);
-  });
+                   host::Cgroup::Open(cgroups_, path));
+  const std::vector<std::string> missing = cgroup.Missing();
+  RETURN_IF_ERROR(pod.record.Change([&](PodRecord& r) {
+    for (const std::string& each : missing) r.add_made_cgroups(each);
+  }));
+  return host::Cgroup::Create(cgroups_, path).status();
 }
 
 void PodManager::Undo(const std::shared_ptr<Pod>& pod) {
@@ -219,12 +283,15 @@ absl::Status PodManager::TearDown(Pod& pod) {
     shim->Shutdown(record.id()).IgnoreError();
     pod.set_shim(nullptr);
   }
+  RETURN_IF_ERROR(FaultPoint("teardown.shim"));
   absl::Status status =
       Annotate(network_.Del(record.id(), record.network().interface()),
                "giving back the network");
   // The tap goes with its namespace. Plugins look for the pod's interface in
   // there, also when they are asked again.
+  if (status.ok()) status = FaultPoint("teardown.network");
   if (status.ok()) status = host::RemoveNetns(record.netns_path());
+  status = FirstError(status, FaultPoint("teardown.netns"));
   const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
   status = FirstError(status, cgroup.status());
   if (cgroup.ok()) {
@@ -233,17 +300,34 @@ absl::Status PodManager::TearDown(Pod& pod) {
         FirstError(status, host::RemoveMade({record.made_cgroups().begin(),
                                              record.made_cgroups().end()}));
   }
+  status = FirstError(status, FaultPoint("teardown.cgroup"));
   // A killed shim leaves its socket.
   status = FirstError(status, RemovePath(std::string(absl::StripPrefix(
                                   record.shim_address(), "unix://"))));
-  return FirstError(status, RemoveTree(ShimDirectory(config_, record.id())));
+  status = FirstError(status, RemoveTree(ShimDirectory(config_, record.id())));
+  return FirstError(status, FaultPoint("teardown.directory"));
 }
 
 absl::Status PodManager::StopLocked(Pod& pod) {
-  if (pod.record.Get().stopped()) return absl::OkStatus();
+  if (pod.record.Read()->stopped()) return absl::OkStatus();
+  // Where the disk is full, pods are stopped all the more. What is not written
+  // down is found to be gone by the next daemon, or done again.
+  const auto note = [&pod](absl::FunctionRef<void(PodRecord&)> change) {
+    const absl::Status written = pod.record.ChangeAlways(change);
+    if (!written.ok()) {
+      spdlog::warn("pod {}: its stop is in memory only: {}", pod.id,
+                   std::string(written.message()));
+    }
+  };
+  if (!pod.record.Read()->stopping()) {
+    note([](PodRecord& r) { r.set_stopping(true); });
+  }
+  RETURN_IF_ERROR(FaultPoint("stop.record"));
   RETURN_IF_ERROR(containers_.StopAll(pod));
+  RETURN_IF_ERROR(FaultPoint("stop.containers"));
   RETURN_IF_ERROR(TearDown(pod));
-  return pod.record.Change([](PodRecord& r) { r.set_stopped(true); });
+  note([](PodRecord& r) { r.set_stopped(true); });
+  return FaultPoint("stop.stopped");
 }
 
 absl::Status PodManager::Stop(const std::string& id) {
@@ -262,10 +346,60 @@ absl::Status PodManager::Remove(const std::string& id) {
   absl::MutexLock lock(&pod->operation);
   RETURN_IF_ERROR(StopLocked(*pod));
   RETURN_IF_ERROR(containers_.RemoveAll(*pod));
+  RETURN_IF_ERROR(FaultPoint("remove.containers"));
   RETURN_IF_ERROR(pod->record.Erase());
+  RETURN_IF_ERROR(FaultPoint("remove.erased"));
   store_.RemovePod(pod->id);
   store_.ReleaseNames(pod->id);
   return absl::OkStatus();
+}
+
+void PodManager::UndoLater(std::shared_ptr<Pod> pod) {
+  // Its name is taken until then, and who wants it waits.
+  const Creations::Entry entry =
+      creations_.Begin(*pod->record.Read(), /*undoing=*/true);
+  Later([this, pod, entry] {
+    absl::MutexLock lock(&pod->operation);
+    spdlog::info("pod {}: half made, is undone", pod->id);
+    Undo(pod);
+    if (entry.begun) {
+      creations_.End(*entry.creation, absl::AbortedError("undone"));
+    }
+  });
+}
+
+void PodManager::DropLater(const std::string& id) {
+  Later([this, id] {
+    const absl::StatusOr<PodRecord> names = Names(id, "");
+    absl::Status status = names.status();
+    if (status.ok()) {
+      Pod pod(store_.PodPath(id), *names);
+      auto shim = Shim::Connect(names->shim_address());
+      if (shim.ok()) pod.set_shim(*std::move(shim));
+      status = TearDown(pod);
+    }
+    if (status.ok()) return;
+    spdlog::error("pod {}: taking it down: {}", id,
+                  std::string(status.message()));
+  });
+}
+
+void PodManager::StopLater(std::shared_ptr<Pod> pod) {
+  Later([this, pod] {
+    const absl::Status stopped = Stop(pod->id);
+    if (stopped.ok()) return;
+    spdlog::error("pod {}: stopping it: {}", pod->id,
+                  std::string(stopped.message()));
+  });
+}
+
+void PodManager::RemoveContainerLater(const std::string& id) {
+  Later([this, id] {
+    const absl::Status removed = containers_.Remove(id);
+    if (removed.ok()) return;
+    spdlog::error("container {}: removing it: {}", id,
+                  std::string(removed.message()));
+  });
 }
 
 }  // namespace serai::cri

@@ -6,13 +6,18 @@
 // Implements RunPodSandbox, StopPodSandbox and RemovePodSandbox of the CRI.
 // Any thread.
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "cni/network.h"
 #include "cri/config/config.h"
+#include "cri/pod/creations.h"
 #include "cri/state/store.h"
 #include "lib/base/status.h"
+#include "lib/base/worker_pool.h"
 #include "lib/host/cgroup.h"
 
 namespace serai::cri {
@@ -26,12 +31,16 @@ class PodManager {
              const host::CgroupHierarchy& cgroups, cni::Client& network,
              Store& store, ContainerManager& containers);
 
-  // Makes a sandbox and gives its id. On failure nothing is left; where the
-  // undoing failed as well, the pod stays listed as not ready, so that kubelet
-  // removes it later. ALREADY_EXISTS when the pod's name and attempt are
-  // another sandbox's.
+  // Makes a sandbox and gives its id, also when its caller has hung up: the
+  // same call again waits for the first, with whose outcome it ends, or finds
+  // the pod that it made. On failure nothing is left; where the undoing failed
+  // as well, the pod stays listed as not ready, so that kubelet removes it
+  // later. ALREADY_EXISTS when the pod's name and attempt are those of a
+  // sandbox that is not ready or was asked for otherwise; CANCELLED when
+  // `hung_up` says so while a first call is waited for.
   absl::StatusOr<std::string> Run(const runtime::v1::PodSandboxConfig& config,
-                                  const std::string& handler);
+                                  const std::string& handler,
+                                  absl::FunctionRef<bool()> hung_up = Never);
 
   // Ends the containers, gives back the network. An unknown id, or a stopped
   // pod, is success.
@@ -39,6 +48,17 @@ class PodManager {
 
   // Stops, and forgets the pod and its containers. An unknown id is success.
   absl::Status Remove(const std::string& id);
+
+  // Beside everything else, and so without holding up who calls: takes down
+  // what a dead daemon left half made, record and all; stops a pod that is
+  // stopping or not alive; removes a container that was being removed. What
+  // fails is logged, and the pod listed as not ready.
+  void UndoLater(std::shared_ptr<Pod> pod);
+  void StopLater(std::shared_ptr<Pod> pod);
+  void RemoveContainerLater(const std::string& id);
+  // The same for a pod of which nothing is known but its id.
+  void DropLater(const std::string& id);
+  void Later(std::function<void()> work) { later_.Run(std::move(work)); }
 
   // Takes down all that the record names, but for the record itself. Each part
   // that is not there is success, so it can be tried again; the parts after one
@@ -54,6 +74,8 @@ class PodManager {
   absl::StatusOr<PodRecord> NewRecord(
       const runtime::v1::PodSandboxConfig& config,
       const std::string& handler) const;
+  absl::StatusOr<std::string> Make(const PodRecord& record);
+  absl::StatusOr<std::string> FindMade(const PodRecord& record) const;
   absl::Status Build(Pod& pod);
   absl::Status Connect(Pod& pod);
   absl::Status StartShim(Pod& pod);
@@ -67,6 +89,10 @@ class PodManager {
   cni::Client& network_;
   Store& store_;
   ContainerManager& containers_;
+  Creations creations_;
+  // The last: what they do uses the others.
+  WorkerPool beside_;
+  WorkerPool later_;
 };
 
 }  // namespace serai::cri

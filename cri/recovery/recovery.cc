@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/recovery/recovery.h"
 
-#include <cstdio>
 #include <map>
+#include <set>
 #include <utility>
 
-#include "absl/algorithm/container.h"
-#include "absl/functional/function_ref.h"
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
-#include "absl/strings/strip.h"
-#include "absl/time/clock.h"
+#include "absl/synchronization/mutex.h"
 #include "cri/layout.h"
+#include "cri/state/boot_id.h"
+#include "lib/base/event.h"
 #include "lib/base/file.h"
+#include "lib/base/worker_pool.h"
 #include "lib/host/netns.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
 namespace {
+
+// How long the daemon's start waits for shims to tell of their tasks.
+constexpr absl::Duration kPatience = absl::Seconds(2);
+// So many shims are connected to at a time. One that listens and does not
+// accept takes a while.
+constexpr int kMaxConnecting = 32;
 
 void Log(const std::string& id, absl::string_view what,
          const absl::Status& status) {
@@ -26,132 +30,173 @@ void Log(const std::string& id, absl::string_view what,
                 std::string(status.message()));
 }
 
-bool IsId(absl::string_view text) {
-  return text.size() == NewId().size() &&
-         absl::c_all_of(text, absl::ascii_isxdigit);
-}
-
-// Reads every record in `directory`. What can't be read is put aside, and
-// `drop` is given the id that its name says.
-template <typename Message>
-absl::Status LoadAll(const std::string& directory,
-                     absl::FunctionRef<void(const Message&)> use,
-                     absl::FunctionRef<void(const std::string&)> drop) {
-  RETURN_IF_ERROR(MakeDirs(directory));
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(directory));
-  for (const std::string& name : names) {
-    const std::string path = JoinPath(directory, name);
-    if (absl::StrContains(name, ".tmp.")) {
-      RETURN_IF_ERROR(RemovePath(path));
-      continue;
-    }
-    if (!absl::EndsWith(name, ".json")) continue;
-    Message record;
-    absl::Status status = LoadRecord(path, record);
-    if (status.ok() && record.version() != kRecordVersion) {
-      status = absl::FailedPreconditionError(
-          absl::StrCat("version ", record.version(), ", this seraid reads ",
-                       kRecordVersion));
-    }
-    if (status.ok() && absl::StrCat(record.id(), ".json") != name) {
-      status = absl::DataLossError("the id in it is another's");
-    }
-    if (status.ok()) {
-      use(record);
-      continue;
-    }
-    Log(path, "put aside", status);
-    ::rename(path.c_str(), (path + ".unreadable").c_str());
-    const std::string id(absl::StripSuffix(name, ".json"));
-    if (IsId(id)) drop(id);
-  }
-  return absl::OkStatus();
+bool IsOfThisBoot(const PodRecord& record) {
+  // Records had no boot id at first; then the pod's namespace tells.
+  return record.boot_id().empty() || record.boot_id() == BootId();
 }
 
 }  // namespace
 
+// Shared with those who answer, as they may do so when nobody waits any more.
+struct Recovery::Pending {
+  absl::Mutex mutex;
+  std::map<std::string, std::shared_ptr<Container>> containers
+      ABSL_GUARDED_BY(mutex);
+  Event all_known;
+
+  void Add(const std::shared_ptr<Container>& container) {
+    absl::MutexLock lock(&mutex);
+    containers[container->id] = container;
+  }
+  void Known(const std::string& id) {
+    absl::MutexLock lock(&mutex);
+    containers.erase(id);
+    if (containers.empty()) all_known.Notify();
+  }
+};
+
 absl::Status Recovery::Run() {
-  RETURN_IF_ERROR(LoadPods());
-  RETURN_IF_ERROR(LoadContainers());
-  RestoreImages();
-  ReleaseUnknownNetworks();
+  ASSIGN_OR_RETURN(const FoundRecords found, FindRecords(store_));
+  for (const auto& [id, name] : found.newer) {
+    if (!name.empty()) Log(id, "its name", store_.ReserveName(name, id));
+  }
+  AddPods(found);
+  AddContainers(found);
+  AwaitAnswers();
+  RestoreImages(found);
+  ReleaseUnknownNetworks(found);
+  FinishLater(found);
   return absl::OkStatus();
 }
 
-absl::Status Recovery::LoadPods() {
-  return LoadAll<PodRecord>(
-      store_.PodDirectory(), [this](const PodRecord& r) { RecoverPod(r); },
-      [this](const std::string& id) { DropPod(id); });
-}
-
-absl::Status Recovery::LoadContainers() {
-  return LoadAll<ContainerRecord>(
-      store_.ContainerDirectory(),
-      [this](const ContainerRecord& r) { RecoverContainer(r); },
-      [this](const std::string& id) { DropContainer(id); });
-}
-
-void Recovery::RecoverPod(const PodRecord& record) {
-  auto pod = std::make_shared<Pod>(store_.PodPath(record.id()), record);
-  if (!record.committed()) {
-    absl::Status undone = pods_.TearDown(*pod);
-    if (undone.ok()) undone = pod->record.Erase();
-    if (undone.ok()) {
-      spdlog::info("pod {}: half made, undone", record.id());
-      return;
-    }
-    Log(record.id(), "undoing what was half made", undone);
-    pod->alive = false;
-  } else if (!record.stopped()) {
-    const absl::Status netns = host::OpenNetns(record.netns_path()).status();
-    pod->alive = netns.ok();
-    Log(record.id(), "its network namespace is gone", netns);
-    Reconnect(*pod);
+void Recovery::AddPods(const FoundRecords& found) {
+  size_t of_another_boot = 0;
+  for (const PodRecord& record : found.pods) {
+    AddPod(record);
+    if (!record.stopped() && !IsOfThisBoot(record)) ++of_another_boot;
   }
+  if (of_another_boot != 0) {
+    spdlog::info("the node was restarted: its {} pods are not ready any more",
+                 of_another_boot);
+  }
+  WorkerPool connecting(kMaxConnecting);
+  for (const std::shared_ptr<Pod>& pod : store_.Pods()) {
+    const std::shared_ptr<const PodRecord> record = pod->record.Read();
+    if (record->stopped() || !IsOfThisBoot(*record)) continue;
+    connecting.Run([this, pod] { Connect(*pod); });
+  }
+  connecting.WaitUntilIdle();
+}
+
+void Recovery::AddPod(const PodRecord& record) {
+  auto pod = std::make_shared<Pod>(store_.PodPath(record.id()), record);
   Log(record.id(), "its name",
       store_.ReserveName(PodName(record.config()), record.id()));
+  if (!record.committed()) {
+    half_made_.push_back(std::move(pod));
+    return;
+  }
+  if (!record.stopped()) {
+    if (!IsOfThisBoot(record)) {
+      pod->alive = false;
+    } else if (!record.stopping()) {
+      const absl::Status netns = host::OpenNetns(record.netns_path()).status();
+      pod->alive = netns.ok();
+      Log(record.id(), "its network namespace is gone", netns);
+    }
+    if (!pod->alive || record.stopping()) to_stop_.push_back(pod);
+  }
   store_.Add(std::move(pod));
 }
 
-void Recovery::DropPod(const std::string& id) {
-  const absl::StatusOr<PodRecord> names = pods_.Names(id, "");
-  absl::Status status = names.status();
-  if (status.ok()) {
-    Pod pod(store_.PodPath(id), *names);
-    Reconnect(pod);
-    status = pods_.TearDown(pod);
-  }
-  Log(id, "taking it down", status);
-}
-
-void Recovery::Reconnect(Pod& pod) {
+void Recovery::Connect(Pod& pod) {
   absl::StatusOr<std::shared_ptr<Shim>> shim =
-      Shim::Connect(pod.record.Get().shim_address());
-  // A pod none of whose containers was started has no shim.
+      Shim::Connect(pod.record.Read()->shim_address());
+  // One that was killed is no news; another is started when it is needed.
   if (!absl::IsUnavailable(shim.status())) {
     Log(pod.id, "reconnecting to its shim", shim.status());
   }
   if (shim.ok()) pod.set_shim(*std::move(shim));
 }
 
-void Recovery::RecoverContainer(const ContainerRecord& record) {
-  auto container =
-      std::make_shared<Container>(store_.ContainerPath(record.id()), record);
-  const auto pod = store_.FindPod(record.pod_id());
-  if (!pod.ok() || record.image_id().empty()) {
-    const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
-    absl::Status status = cgroup.ok() ? cgroup->Destroy() : cgroup.status();
-    status = FirstError(status, RemoveTree(record.bundle()));
-    Log(record.id(), "removing what is left of it",
-        FirstError(status, container->record.Erase()));
+void Recovery::AddContainers(const FoundRecords& found) {
+  pending_ = std::make_shared<Pending>();
+  for (const ContainerRecord& record : found.containers) {
+    const auto pod = store_.FindPod(record.pod_id());
+    if (!pod.ok() || record.image_id().empty()) {
+      RemoveLeftover(record);
+      continue;
+    }
+    auto container =
+        std::make_shared<Container>(store_.ContainerPath(record.id()), record);
+    store_.Add(container);
+    if (record.removing()) to_remove_.push_back(record.id());
+    if (PhaseOf(record) == ContainerPhase::kExited) {
+      container->ended.Notify();
+    } else {
+      Follow(*pod, container);
+    }
+  }
+  // Their tasks must not be in the way of what kubelet makes in their place.
+  for (const std::string& id : found.unreadable_containers) DropContainer(id);
+}
+
+void Recovery::RemoveLeftover(const ContainerRecord& record) {
+  const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
+  absl::Status status = cgroup.ok() ? cgroup->Destroy() : cgroup.status();
+  status = FirstError(status, RemoveTree(record.bundle()));
+  if (status.ok()) status = RemovePath(store_.ContainerPath(record.id()));
+  Log(record.id(), "removing what is left of it", status);
+}
+
+void Recovery::Follow(const std::shared_ptr<Pod>& pod,
+                      const std::shared_ptr<Container>& container) {
+  const std::shared_ptr<const ContainerRecord> record =
+      container->record.Read();
+  if (!IsOfThisBoot(*pod->record.Read())) {
+    watcher_.RecordLost(*container, "the node was restarted");
     return;
   }
-  store_.Add(container);
-  if (PhaseOf(record) == ContainerPhase::kExited) {
-    container->ended.Notify();
+  const std::shared_ptr<Shim> shim = pod->shim();
+  if (shim != nullptr) {
+    pending_->Add(container);
+    watcher_.Follow(container, shim, [pending = pending_, id = container->id] {
+      pending->Known(id);
+    });
     return;
   }
-  FollowTask(*pod, container);
+  // Whether it ran to its end, nobody knows; it does not run now.
+  if (PhaseOf(*record) == ContainerPhase::kRunning ||
+      record->starting_at_ns() != 0) {
+    watcher_.RecordLost(*container, "its shim is gone");
+  }
+}
+
+void Recovery::AwaitAnswers() {
+  std::map<std::string, std::shared_ptr<Container>> silent;
+  {
+    absl::MutexLock lock(&pending_->mutex);
+    if (pending_->containers.empty()) return;
+  }
+  if (pending_->all_known.WaitForNotificationWithTimeout(kPatience)) return;
+  {
+    absl::MutexLock lock(&pending_->mutex);
+    silent = pending_->containers;
+  }
+  for (const auto& [id, container] : silent) TellAsLastSeen(*container);
+}
+
+void Recovery::TellAsLastSeen(Container& container) {
+  const std::shared_ptr<const ContainerRecord> record = container.record.Read();
+  spdlog::warn(
+      "container {}: its shim does not answer; until it does, it is "
+      "told of as it was last seen",
+      container.id);
+  if (PhaseOf(*record) != ContainerPhase::kCreated) return;
+  const auto cgroup = host::Cgroup::Open(cgroups_, record->cgroup());
+  if (!cgroup.ok()) return;
+  const auto processes = cgroup->Processes();
+  if (processes.ok() && !processes->empty()) watcher_.RecordRunning(container);
 }
 
 void Recovery::DropContainer(const std::string& id) {
@@ -165,55 +210,35 @@ void Recovery::DropContainer(const std::string& id) {
       FirstError(status, RemoveTree(BundleDirectory(config_, id))));
 }
 
-void Recovery::FollowTask(const std::shared_ptr<Pod>& pod,
-                          const std::shared_ptr<Container>& container) {
-  const ContainerPhase phase = PhaseOf(container->record.Get());
-  const std::shared_ptr<Shim> shim = pod->shim();
-  const absl::StatusOr<TaskInfo> task =
-      shim == nullptr
-          ? absl::StatusOr<TaskInfo>(absl::NotFoundError("its shim is gone"))
-          : shim->State(container->id);
-  if (!task.ok()) {
-    if (phase == ContainerPhase::kRunning) {
-      watcher_.RecordLost(*container, task.status().message());
-    }
-    return;
-  }
-  switch (task->state) {
-    case TaskState::kCreated:
-      Log(container->id, "removing its task",
-          shim->Delete(container->id).status());
-      return;
-    case TaskState::kStopped:
-      watcher_.RecordExit(*container, *shim, task->exit);
-      return;
-    case TaskState::kRunning:
-      if (phase == ContainerPhase::kCreated) {
-        Log(container->id, "writing down that it runs",
-            container->record.ChangeAlways([](ContainerRecord& r) {
-              r.set_started_at_ns(absl::GetCurrentTimeNanos());
-            }));
-      }
-      watcher_.Watch(container, shim);
-  }
+void Recovery::FinishLater(const FoundRecords& found) {
+  for (const std::string& id : found.unreadable_pods) pods_.DropLater(id);
+  for (const auto& pod : half_made_) pods_.UndoLater(pod);
+  for (const auto& pod : to_stop_) pods_.StopLater(pod);
+  for (const std::string& id : to_remove_) pods_.RemoveContainerLater(id);
 }
 
-void Recovery::RestoreImages() {
-  std::map<std::string, std::string> held;
+void Recovery::RestoreImages(const FoundRecords& found) {
+  std::map<std::string, std::string> held = found.images_of_newer;
   for (const auto& container : store_.Containers()) {
-    held.emplace(container->id, container->record.Get().image_id());
+    held.emplace(container->id, container->record.Read()->image_id());
   }
   images_.Restore(held);
 }
 
-void Recovery::ReleaseUnknownNetworks() {
+void Recovery::ReleaseUnknownNetworks(const FoundRecords& found) {
   const auto attachments = network_.Attachments();
   Log("network", "reading the attachments", attachments.status());
   if (!attachments.ok()) return;
+  std::set<std::string> known(found.unreadable_pods.begin(),
+                              found.unreadable_pods.end());
+  for (const PodRecord& record : found.pods) known.insert(record.id());
+  for (const auto& [id, name] : found.newer) known.insert(id);
   for (const cni::Attachment& attachment : *attachments) {
-    if (store_.FindPod(attachment.container_id).ok()) continue;
-    Log(attachment.container_id, "giving back its network",
-        network_.Del(attachment.container_id, attachment.interface_name));
+    if (known.count(attachment.container_id) != 0) continue;
+    pods_.Later([&network = network_, attachment] {
+      Log(attachment.container_id, "giving back its network",
+          network.Del(attachment.container_id, attachment.interface_name));
+    });
   }
 }
 

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// What a starting daemon does before it answers: reads the records, undoes what
-// was half made, reconnects to the shims and learns what became of their
-// containers while no daemon ran.
+// What a starting daemon does before it answers: reads the records, reconnects
+// to the shims, and learns what became of their containers while no daemon ran.
+// What was half made is undone, and what was half taken down is finished,
+// beside the calls that it answers by then.
+
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "cni/network.h"
 #include "cri/config/config.h"
 #include "cri/container/exit_watcher.h"
 #include "cri/image/source.h"
 #include "cri/pod/pod_manager.h"
+#include "cri/recovery/load.h"
 #include "cri/state/store.h"
 #include "lib/base/status.h"
 #include "lib/host/cgroup.h"
@@ -30,25 +36,33 @@ class Recovery {
         watcher_(watcher),
         network_(network) {}
 
-  // Fills the store. Fails only when the records' directories can't be made or
-  // read. What goes wrong with one pod is logged, and that pod is listed as not
-  // ready. A record that can't be read is kept beside the others, as
-  // NAME.unreadable, and logged; what runs by it is ended, since kubelet, which
-  // no longer sees it, makes it anew.
+  // Fills the store; takes some seconds at most, however many shims don't
+  // answer. Fails only when the records' directories can't be made or read.
+  // What goes wrong with one pod is logged, and that pod is listed as not
+  // ready; one whose shim does not answer is listed as its record and its
+  // cgroup say, until it does. A record that can't be read is kept beside the
+  // others, as NAME.unreadable, and logged; what runs by it is ended, since
+  // kubelet, which no longer sees it, makes it anew. What a newer seraid
+  // recorded is left as it is, running, and its name stays taken.
   absl::Status Run();
 
  private:
-  absl::Status LoadPods();
-  absl::Status LoadContainers();
-  void RecoverPod(const PodRecord& record);
-  void DropPod(const std::string& id);
-  void Reconnect(Pod& pod);
-  void RecoverContainer(const ContainerRecord& record);
+  // Those of containers that are being learned of.
+  struct Pending;
+
+  void AddPods(const FoundRecords& found);
+  void AddPod(const PodRecord& record);
+  void Connect(Pod& pod);
+  void AddContainers(const FoundRecords& found);
+  void RemoveLeftover(const ContainerRecord& record);
+  void Follow(const std::shared_ptr<Pod>& pod,
+              const std::shared_ptr<Container>& container);
+  void AwaitAnswers();
+  void TellAsLastSeen(Container& container);
   void DropContainer(const std::string& id);
-  void FollowTask(const std::shared_ptr<Pod>& pod,
-                  const std::shared_ptr<Container>& container);
-  void RestoreImages();
-  void ReleaseUnknownNetworks();
+  void RestoreImages(const FoundRecords& found);
+  void FinishLater(const FoundRecords& found);
+  void ReleaseUnknownNetworks(const FoundRecords& found);
 
   const Config& config_;
   const host::CgroupHierarchy& cgroups_;
@@ -57,6 +71,11 @@ class Recovery {
   PodManager& pods_;
   ExitWatcher& watcher_;
   cni::Client& network_;
+
+  std::vector<std::shared_ptr<Pod>> half_made_;
+  std::vector<std::shared_ptr<Pod>> to_stop_;
+  std::vector<std::string> to_remove_;  // containers
+  std::shared_ptr<Pending> pending_;
 };
 
 }  // namespace serai::cri

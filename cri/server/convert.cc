@@ -29,13 +29,12 @@ v1::ImageSpec ImageOf(const ContainerRecord& record) {
 }  // namespace
 
 v1::PodSandboxState StateOf(const Pod& pod, const PodRecord& record) {
-  return record.committed() && !record.stopped() && pod.alive
-             ? v1::SANDBOX_READY
-             : v1::SANDBOX_NOTREADY;
+  return IsReady(pod, record) ? v1::SANDBOX_READY : v1::SANDBOX_NOTREADY;
 }
 
 v1::PodSandbox ToPodSandbox(const Pod& pod) {
-  const PodRecord record = pod.record.Get();
+  const std::shared_ptr<const PodRecord> held = pod.record.Read();
+  const PodRecord& record = *held;
   v1::PodSandbox out;
   out.set_id(record.id());
   *out.mutable_metadata() = record.config().metadata();
@@ -48,7 +47,8 @@ v1::PodSandbox ToPodSandbox(const Pod& pod) {
 }
 
 v1::PodSandboxStatus ToPodSandboxStatus(const Pod& pod) {
-  const PodRecord record = pod.record.Get();
+  const std::shared_ptr<const PodRecord> held = pod.record.Read();
+  const PodRecord& record = *held;
   v1::PodSandboxStatus out;
   out.set_id(record.id());
   *out.mutable_metadata() = record.config().metadata();

@@ -29,11 +29,12 @@ grpc::Status RuntimeService::StartContainer(
 }
 
 grpc::Status RuntimeService::StopContainer(
-    grpc::ServerContext*, const v1::StopContainerRequest* request,
+    grpc::ServerContext* context, const v1::StopContainerRequest* request,
     v1::StopContainerResponse*) {
   const std::string& id = request->container_id();
   return Answer("StopContainer", id, [&] {
-    return parts_.containers.Stop(id, absl::Seconds(request->timeout()));
+    return parts_.containers.Stop(id, absl::Seconds(request->timeout()),
+                                  [&] { return context->IsCancelled(); });
   });
 }
 
@@ -50,7 +51,7 @@ grpc::Status RuntimeService::ListContainers(
     v1::ListContainersResponse* response) {
   return Answer("ListContainers", "", [&] {
     for (const auto& container : parts_.store.Containers()) {
-      v1::Container item = ToContainer(container->record.Get());
+      v1::Container item = ToContainer(*container->record.Read());
       if (Passes(item, request->filter())) {
         *response->add_containers() = std::move(item);
       }
@@ -65,7 +66,9 @@ grpc::Status RuntimeService::ContainerStatus(
   return Answer("ContainerStatus", request->container_id(), [&] {
     ASSIGN_OR_RETURN(const std::shared_ptr<Container> container,
                      parts_.store.FindContainer(request->container_id()));
-    const ContainerRecord record = container->record.Get();
+    const std::shared_ptr<const ContainerRecord> held =
+        container->record.Read();
+    const ContainerRecord& record = *held;
     *response->mutable_status() = ToContainerStatus(record);
     if (request->verbose()) {
       const nlohmann::json info = {{"unikernel", record.unikernel()},
@@ -91,7 +94,8 @@ grpc::Status RuntimeService::ReopenContainerLog(
 
 absl::StatusOr<v1::ContainerStats> RuntimeService::StatsOf(
     const Container& container) const {
-  const ContainerRecord record = container.record.Get();
+  const std::shared_ptr<const ContainerRecord> held = container.record.Read();
+  const ContainerRecord& record = *held;
   ASSIGN_OR_RETURN(const host::Cgroup cgroup,
                    host::Cgroup::Open(parts_.cgroups, record.cgroup()));
   ASSIGN_OR_RETURN(const host::CgroupUsage usage, cgroup.Usage());
@@ -119,7 +123,7 @@ grpc::Status RuntimeService::ListContainerStats(
   filter.mutable_state()->set_state(v1::CONTAINER_RUNNING);
   return Answer("ListContainerStats", "", [&] {
     for (const auto& container : parts_.store.Containers()) {
-      if (!Passes(ToContainer(container->record.Get()), filter)) continue;
+      if (!Passes(ToContainer(*container->record.Read()), filter)) continue;
       absl::StatusOr<v1::ContainerStats> stats = StatsOf(*container);
       // One that ends meanwhile has none.
       if (absl::IsNotFound(stats.status())) continue;

@@ -7,16 +7,18 @@
 namespace serai::cri {
 
 grpc::Status RuntimeService::RunPodSandbox(
-    grpc::ServerContext*, const v1::RunPodSandboxRequest* request,
+    grpc::ServerContext* context, const v1::RunPodSandboxRequest* request,
     v1::RunPodSandboxResponse* response) {
   const auto& metadata = request->config().metadata();
-  return Answer("RunPodSandbox",
-                absl::StrCat(metadata.namespace_(), "/", metadata.name()), [&] {
-                  ASSIGN_OR_RETURN(*response->mutable_pod_sandbox_id(),
-                                   parts_.pods.Run(request->config(),
-                                                   request->runtime_handler()));
-                  return absl::OkStatus();
-                });
+  return Answer(
+      "RunPodSandbox",
+      absl::StrCat(metadata.namespace_(), "/", metadata.name()), [&] {
+        ASSIGN_OR_RETURN(
+            *response->mutable_pod_sandbox_id(),
+            parts_.pods.Run(request->config(), request->runtime_handler(),
+                            [&] { return context->IsCancelled(); }));
+        return absl::OkStatus();
+      });
 }
 
 grpc::Status RuntimeService::StopPodSandbox(

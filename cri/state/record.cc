@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/state/record.h"
 
-#include <google/protobuf/util/json_util.h>
+#include "lib/base/file.h"
 
 namespace serai::cri {
 namespace {
@@ -9,36 +9,31 @@ namespace {
 // A pod's annotations, by far the largest part, are at most 256 KiB.
 constexpr size_t kMaxRecordBytes = 8 << 20;
 
+template <typename Record>
+absl::Status Load(const std::string& path, Record& record) {
+  ASSIGN_OR_RETURN(const std::string json, ReadRecordFile(path));
+  return Annotate(ParseRecord(json, record), absl::StrCat("reading ", path));
+}
+
 }  // namespace
 
 absl::Status SaveRecord(const std::string& path,
                         const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  const auto status =
-      google::protobuf::util::MessageToJsonString(message, &json, options);
-  if (!status.ok()) {
-    return absl::InternalError(
-        absl::StrCat("writing ", path, ": ", status.ToString()));
-  }
+  ASSIGN_OR_RETURN(const std::string json, FormatRecord(message), "writing ",
+                   path);
   return WriteFileAtomic(path, json, 0600, Durability::kProcess);
 }
 
-absl::Status LoadRecord(const std::string& path,
-                        google::protobuf::Message& message) {
-  ASSIGN_OR_RETURN(const std::string json, ReadFile(path, kMaxRecordBytes));
-  // Fields of a later version are no reason to forget a pod.
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;
-  const auto status =
-      google::protobuf::util::JsonStringToMessage(json, &message, options);
-  if (!status.ok()) {
-    return absl::DataLossError(
-        absl::StrCat("reading ", path, ": ", status.ToString()));
-  }
-  return absl::OkStatus();
+absl::StatusOr<std::string> ReadRecordFile(const std::string& path) {
+  return ReadFile(path, kMaxRecordBytes);
+}
+
+absl::Status LoadRecord(const std::string& path, PodRecord& record) {
+  return Load(path, record);
+}
+
+absl::Status LoadRecord(const std::string& path, ContainerRecord& record) {
+  return Load(path, record);
 }
 
 }  // namespace serai::cri

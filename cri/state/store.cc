@@ -48,6 +48,11 @@ std::vector<std::shared_ptr<T>> Values(
 
 }  // namespace
 
+bool IsReady(const Pod& pod, const PodRecord& record) {
+  return record.committed() && !record.stopping() && !record.stopped() &&
+         pod.alive;
+}
+
 ContainerPhase PhaseOf(const ContainerRecord& record) {
   if (record.finished_at_ns() != 0) return ContainerPhase::kExited;
   if (record.started_at_ns() != 0) return ContainerPhase::kRunning;
@@ -75,6 +80,12 @@ absl::Status Store::ReserveName(const std::string& name,
   if (inserted || entry->second == id) return absl::OkStatus();
   return absl::AlreadyExistsError(
       absl::StrCat("the name ", name, " is taken by ", entry->second));
+}
+
+std::string Store::HolderOf(const std::string& name) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = names_.find(name);
+  return found == names_.end() ? std::string() : found->second;
 }
 
 void Store::ReleaseNames(const std::string& id) {
@@ -134,12 +145,6 @@ std::vector<std::shared_ptr<Container>> Store::ContainersOf(
     if (container->pod_id == pod_id) containers.push_back(container);
   }
   return containers;
-}
-
-std::string PodName(const runtime::v1::PodSandboxConfig& config) {
-  const auto& metadata = config.metadata();
-  return absl::StrCat(metadata.name(), "_", metadata.namespace_(), "_",
-                      metadata.uid(), "_", metadata.attempt());
 }
 
 std::string NewId() {

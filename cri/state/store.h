@@ -14,16 +14,13 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "cri/state/record.h"
 #include "cri/task/shim.h"
+#include "lib/base/event.h"
 #include "lib/base/status.h"
 #include "proto/state/record.pb.h"
 
 namespace serai::cri {
-
-using state::v1::ContainerRecord;
-using state::v1::PodRecord;
 
 struct Pod {
   Pod(std::string path, const PodRecord& initial)
@@ -34,7 +31,7 @@ struct Pod {
   // Held through a whole change of the pod or of its containers. Status and
   // list calls don't take it and so never wait for a slow stop.
   absl::Mutex operation;
-  // Whether the network namespace still exists: not after a reboot.
+  // Whether what it is made of still exists: not after a reboot.
   std::atomic<bool> alive = true;
 
   // The connection to the pod's shim; null when there is none.
@@ -54,6 +51,9 @@ struct Pod {
 
 enum class ContainerPhase { kCreated, kRunning, kExited };
 
+// Whether a pod's network and shim are there to be used.
+bool IsReady(const Pod& pod, const PodRecord& record);
+
 // A record's phase follows from its times.
 ContainerPhase PhaseOf(const ContainerRecord& record);
 
@@ -67,7 +67,7 @@ struct Container {
   const std::string pod_id;
   Record<ContainerRecord> record;
   // Notified once, when the record says how the guest ended.
-  absl::Notification ended;
+  Event ended;
 };
 
 class Store {
@@ -82,6 +82,8 @@ class Store {
 
   // Takes `name` for `id`. ALREADY_EXISTS, with the id that has it.
   absl::Status ReserveName(const std::string& name, const std::string& id);
+  // Who has it; empty: nobody.
+  std::string HolderOf(const std::string& name) const;
   // Gives back every name of `id`.
   void ReleaseNames(const std::string& id);
 
@@ -110,9 +112,6 @@ class Store {
   std::map<std::string, std::shared_ptr<Container>> containers_
       ABSL_GUARDED_BY(mutex_);
 };
-
-// What is unique of a pod on the node: name, namespace, uid and attempt.
-std::string PodName(const runtime::v1::PodSandboxConfig& config);
 
 // A new random id: 64 hexadecimal digits, as the container world has them.
 std::string NewId();

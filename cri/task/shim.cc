@@ -18,6 +18,8 @@ namespace serai::cri {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(20);
+// Of one that is to end: it is killed when it does not.
+constexpr absl::Duration kShutdownTimeout = absl::Seconds(5);
 constexpr absl::Duration kStartTimeout = absl::Seconds(20);
 // containerd's flag for its namespaces; natively there is but one.
 constexpr char kNamespace[] = "serai";
@@ -32,6 +34,26 @@ template <typename Response>
 TaskExit ExitOf(const Response& response) {
   return TaskExit{static_cast<int>(response.exit_status()),
                   Nanoseconds(response.exited_at())};
+}
+
+absl::StatusOr<TaskInfo> InfoOf(const task::StateResponse& response) {
+  TaskInfo info;
+  info.exit = ExitOf(response);
+  switch (response.status()) {
+    case task::TASK_CREATED:
+      info.state = TaskState::kCreated;
+      return info;
+    case task::TASK_RUNNING:
+      info.state = TaskState::kRunning;
+      return info;
+    case task::TASK_STOPPED:
+      info.state = TaskState::kStopped;
+      return info;
+    default:
+      return absl::InternalError(absl::StrCat(
+          "the shim gives task ", response.id(), " the unknown state ",
+          static_cast<int>(response.status())));
+  }
 }
 
 template <typename Request>
@@ -97,30 +119,18 @@ absl::Status Shim::Start(const std::string& task) {
       .status();
 }
 
-absl::StatusOr<TaskInfo> Shim::State(const std::string& task) {
-  ASSIGN_OR_RETURN(const auto response,
-                   ttrpc::TypedCall<task::StateResponse>(
-                       *client_, ttrpc::kTaskService, "State",
-                       For<task::StateRequest>(task), Deadline()));
-  TaskInfo info;
-  info.exit = ExitOf(response);
-  switch (response.status()) {
-    case task::TASK_CREATED:
-      info.state = TaskState::kCreated;
-      return info;
-    case task::TASK_RUNNING:
-      info.state = TaskState::kRunning;
-      return info;
-    case task::TASK_STOPPED:
-      info.state = TaskState::kStopped;
-      return info;
-    default:
-      return absl::InternalError(
-          absl::StrCat("the shim gives task ", task, " the unknown state ",
-                       static_cast<int>(response.status())));
-  }
+void Shim::AskState(const std::string& task,
+                    std::function<void(absl::StatusOr<TaskInfo>)> done) {
+  client_->CallAsync(
+      ttrpc::kTaskService, "State",
+      For<task::StateRequest>(task).SerializeAsString(),
+      [done = std::move(done)](absl::StatusOr<std::string> bytes) {
+        if (!bytes.ok()) return done(bytes.status());
+        auto response = ttrpc::ParseAnswer<task::StateResponse>(*bytes);
+        if (!response.ok()) return done(response.status());
+        done(InfoOf(*response));
+      });
 }
-
 absl::Status Shim::Kill(const std::string& task, int signal_number) {
   auto request = For<task::KillRequest>(task);
   request.set_signal(static_cast<uint32_t>(signal_number));
@@ -182,7 +192,8 @@ absl::Status Shim::Shutdown(const std::string& id) {
   auto request = For<task::ShutdownRequest>(id);
   request.set_now(true);
   return ttrpc::TypedCall<wire::Empty>(*client_, ttrpc::kTaskService,
-                                       "Shutdown", request, Deadline())
+                                       "Shutdown", request,
+                                       absl::Now() + kShutdownTimeout)
       .status();
 }
 

@@ -67,7 +67,11 @@ class Shim {
   absl::Status Create(const std::string& task, const std::string& bundle,
                       const std::string& log_path);
   absl::Status Start(const std::string& task);
-  absl::StatusOr<TaskInfo> State(const std::string& task);
+  // Calls `done` once, on the connection's thread, however long it takes:
+  // with NOT_FOUND when the task is not there, with UNAVAILABLE when the
+  // connection has ended. `done` must not block.
+  void AskState(const std::string& task,
+                std::function<void(absl::StatusOr<TaskInfo>)> done);
   // NOT_FOUND when the task is not there, or its process has ended.
   absl::Status Kill(const std::string& task, int signal_number);
   // Calls `done` once, on the connection's thread: when the task has ended, or

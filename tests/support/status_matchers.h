@@ -28,6 +28,11 @@ MATCHER_P2(HasStatus, code, substring, "") {
          absl::StrContains(status.message(), substring);
 }
 
+MATCHER_P(IsOkAndHolds, value, "") {
+  *result_listener << "is " << StatusOf(arg).ToString();
+  return arg.ok() && *arg == value;
+}
+
 }  // namespace serai::testing
 
 #define EXPECT_OK(expr)                                  \

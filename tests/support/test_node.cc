@@ -110,7 +110,7 @@ void TestNode::WriteConfig() {
           .ok());
 }
 
-void TestNode::Start() {
+void TestNode::Spawn() {
   const std::string program = JoinPath(BuildDir(), "bin/seraid");
   std::vector<std::string> args = options_.wrapper;
   for (const std::string& arg :
@@ -137,7 +137,19 @@ void TestNode::Start() {
                     pointers(args).data(), pointers(env).data());
   ::posix_spawn_file_actions_destroy(&actions);
   ASSERT_EQ(error, 0) << args.front();
+}
 
+void TestNode::Kill() { ::kill(pid_, SIGKILL); }
+
+void TestNode::Replace() {
+  Kill();
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  Spawn();
+}
+
+void TestNode::Start() {
+  Spawn();
   const auto channel = Connect(socket());
   ASSERT_TRUE(channel.ok()) << channel.status() << "\n" << DaemonLog();
   control_ = control::v1::Control::NewStub(*channel);

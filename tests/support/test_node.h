@@ -52,6 +52,11 @@ class TestNode : public CriClient {
 
   // Starts seraid and waits until it answers. Fails the test otherwise.
   void Start();
+  // Kills seraid, from any thread; calls under way fail. Stop() reaps it.
+  void Kill();
+  // Kills it and starts another, which later calls wait for or fail at. What
+  // is under way fails.
+  void Replace();
   // Ends seraid with a signal and reaps it. Pods go on.
   void Stop(int signal_number);
   pid_t pid() const { return pid_; }
@@ -85,6 +90,7 @@ class TestNode : public CriClient {
  private:
   std::string fault_file() const { return directory_ / "fault"; }
   void WriteConfig();
+  void Spawn();
 
   const NodeOptions options_;
   const TempDir directory_;

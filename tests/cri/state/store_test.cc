@@ -1,63 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/state/store.h"
 
-#include "lib/base/file.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_dir.h"
 
 namespace serai::cri {
 namespace {
 
 using ::serai::testing::HasStatus;
-using ::serai::testing::TempDir;
 
 std::shared_ptr<Pod> MakePod(const std::string& id) {
   PodRecord record;
   record.set_id(id);
   return std::make_shared<Pod>("/nonexistent/" + id, record);
-}
-
-TEST(RecordTest, AChangeIsInMemoryAndOnDisk) {
-  const TempDir dir;
-  PodRecord initial;
-  initial.set_id("a");
-  (*initial.mutable_config()->mutable_annotations())["k"] = "\"\n\\ü";
-  Record<PodRecord> record(dir / "a.json", initial);
-  ASSERT_OK(record.Save());
-  ASSERT_OK(record.Change([](PodRecord& r) { r.set_committed(true); }));
-  PodRecord read;
-  ASSERT_OK(LoadRecord(dir / "a.json", read));
-  EXPECT_TRUE(read.committed());
-  EXPECT_EQ(read.config().annotations().at("k"), "\"\n\\ü");
-  EXPECT_OK(record.Erase());
-  EXPECT_OK(record.Erase());
-}
-
-TEST(RecordTest, AChangeThatCannotBeWrittenIsNone) {
-  Record<PodRecord> record("/nonexistent/a.json", PodRecord());
-  EXPECT_FALSE(record.Change([](PodRecord& r) { r.set_committed(true); }).ok());
-  EXPECT_FALSE(record.Get().committed());
-  // A fact is one whether it can be written or not.
-  EXPECT_FALSE(
-      record.ChangeAlways([](PodRecord& r) { r.set_stopped(true); }).ok());
-  EXPECT_TRUE(record.Get().stopped());
-}
-
-TEST(RecordTest, RubbishIsDataLoss) {
-  const TempDir dir;
-  ASSERT_OK(WriteFileAtomic(dir / "a.json", "{\"id\": \"tru"));
-  PodRecord record;
-  EXPECT_THAT(LoadRecord(dir / "a.json", record),
-              HasStatus(absl::StatusCode::kDataLoss, "a.json"));
-}
-
-TEST(RecordTest, FieldsOfALaterVersionAreIgnored) {
-  const TempDir dir;
-  ASSERT_OK(WriteFileAtomic(dir / "a.json",
-                            "{\"id\": \"a\", \"from_the_future\": [1]}"));
-  PodRecord record;
-  ASSERT_OK(LoadRecord(dir / "a.json", record));
-  EXPECT_EQ(record.id(), "a");
 }
 
 TEST(StoreTest, FindsByIdAndByAnUnambiguousBeginning) {
@@ -84,7 +38,9 @@ TEST(StoreTest, ANameIsTakenUntilItIsReleased) {
   EXPECT_OK(store.ReserveName("web", "1"));
   EXPECT_THAT(store.ReserveName("web", "2"),
               HasStatus(absl::StatusCode::kAlreadyExists, "taken by 1"));
+  EXPECT_EQ(store.HolderOf("web"), "1");
   store.ReleaseNames("1");
+  EXPECT_EQ(store.HolderOf("web"), "");
   EXPECT_OK(store.ReserveName("web", "2"));
 }
 
@@ -93,6 +49,19 @@ TEST(StoreTest, IdsAreLongAndNew) {
   EXPECT_EQ(id.size(), 64u);
   EXPECT_EQ(id.find_first_not_of("0123456789abcdef"), std::string::npos);
   EXPECT_NE(id, NewId());
+}
+
+TEST(StoreTest, APodIsReadyFromItsCommitToTheBeginningOfItsStop) {
+  PodRecord record;
+  Pod pod("/nonexistent/a", record);
+  EXPECT_FALSE(IsReady(pod, record));
+  record.set_committed(true);
+  EXPECT_TRUE(IsReady(pod, record));
+  pod.alive = false;
+  EXPECT_FALSE(IsReady(pod, record));
+  pod.alive = true;
+  record.set_stopping(true);
+  EXPECT_FALSE(IsReady(pod, record));
 }
 
 TEST(StoreTest, APhaseFollowsFromTheTimes) {

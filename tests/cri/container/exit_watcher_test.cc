@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ends are written down as shims tell of them, whatever other shims do.
+#include "cri/container/exit_watcher.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lib/base/file.h"
+#include "lib/base/unique_fd.h"
+#include "lib/ttrpc/envelope.h"
+#include "lib/ttrpc/frame.h"
+#include "proto/serai/shim/v1/control.pb.h"
+#include "proto/task/task.pb.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+
+namespace serai::cri {
+namespace {
+
+using ::serai::testing::TempDir;
+
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+// A shim whose task has ended with `exit_status`, as it says when it is asked.
+class FakeShim {
+ public:
+  // With `stuck`, it answers Wait and State, and nothing after that.
+  FakeShim(std::string path, uint32_t exit_status, bool stuck)
+      : path_(std::move(path)), exit_status_(exit_status), stuck_(stuck) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    path_.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    listener_ = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address),
+                     sizeof(address)),
+              0);
+    EXPECT_EQ(::listen(listener_.get(), 1), 0);
+    thread_ = std::thread([this] { Serve(); });
+  }
+  ~FakeShim() { thread_.join(); }
+
+  // Ends the connection, and with it what waits for an answer.
+  void HangUp() const { ::shutdown(connection_, SHUT_RDWR); }
+
+  std::shared_ptr<Shim> Connect() const {
+    auto shim = Shim::Connect("unix://" + path_);
+    EXPECT_OK(shim);
+    return *shim;
+  }
+
+ private:
+  void Serve() {
+    const UniqueFd connection(
+        ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    connection_ = connection.get();
+    ttrpc::FrameDecoder decoder;
+    std::array<char, 4096> bytes;
+    for (;;) {
+      const ssize_t n = ::read(connection.get(), bytes.data(), bytes.size());
+      if (n <= 0) return;
+      decoder.Append({bytes.data(), static_cast<size_t>(n)});
+      ttrpc::Frame frame;
+      while (decoder.Next(frame).value_or(false)) {
+        Answer(connection.get(), frame);
+      }
+    }
+  }
+
+  void Answer(int connection, const ttrpc::Frame& frame) {
+    const auto call = ttrpc::DecodeRequest(frame.data);
+    ASSERT_OK(call);
+    std::string answer;
+    if (call->method == "Wait") {
+      task::WaitResponse response;
+      response.set_exit_status(exit_status_);
+      response.mutable_exited_at()->set_seconds(7);
+      answer = response.SerializeAsString();
+    } else if (call->method == "State") {
+      task::StateResponse response;
+      response.set_status(task::TASK_STOPPED);
+      response.set_exit_status(exit_status_);
+      response.mutable_exited_at()->set_seconds(7);
+      answer = response.SerializeAsString();
+    } else if (stuck_) {
+      return;
+    } else if (call->method == "Delete") {
+      task::DeleteResponse response;
+      response.set_exit_status(exit_status_);
+      answer = response.SerializeAsString();
+    }
+    const auto reply =
+        ttrpc::EncodeFrame(frame.stream, ttrpc::FrameType::kResponse,
+                           ttrpc::EncodeResponse(std::move(answer)));
+    ASSERT_OK(reply);
+    ASSERT_OK(WriteAll(connection, *reply));
+  }
+
+  const std::string path_;
+  const uint32_t exit_status_;
+  const bool stuck_;
+  UniqueFd listener_;
+  std::atomic<int> connection_ = -1;
+  std::thread thread_;
+};
+
+class ExitWatcherTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<Container> Running(const std::string& id) {
+    ContainerRecord record;
+    record.set_version(kRecordVersion);
+    record.set_id(id);
+    record.set_cgroup("/" + id);
+    record.set_starting_at_ns(1);
+    record.set_started_at_ns(1);
+    return std::make_shared<Container>(dir_ / (id + ".json"), record);
+  }
+
+  const TempDir dir_;
+  const host::CgroupHierarchy cgroups_ = host::CgroupHierarchy::V2(dir_.path());
+};
+
+TEST_F(ExitWatcherTest, ShimsThatAreStuckDelayNobodyElsesEnd) {
+  std::vector<std::unique_ptr<FakeShim>> stuck;
+  for (int i = 0; i < 16; ++i) {
+    stuck.push_back(
+        std::make_unique<FakeShim>(dir_ / absl::StrCat("stuck", i), 1, true));
+  }
+  FakeShim sound(dir_ / "sound", 3, false);
+  const auto container = Running("sound");
+  std::vector<std::shared_ptr<Shim>> connections;
+  ExitWatcher watcher(cgroups_);
+  for (size_t i = 0; i < stuck.size(); ++i) {
+    connections.push_back(stuck[i]->Connect());
+    watcher.Watch(Running(absl::StrCat("stuck", i)), connections.back());
+  }
+  connections.push_back(sound.Connect());
+  watcher.Watch(container, connections.back());
+  // A call to a stuck one alone takes twenty seconds.
+  EXPECT_TRUE(
+      container->ended.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  for (const auto& shim : stuck) shim->HangUp();
+}
+
+TEST_F(ExitWatcherTest, WhatIsFollowedIsKnownWhenItsEndIsWritten) {
+  FakeShim shim(dir_ / "shim", 5, false);
+  const auto connection = shim.Connect();
+  const auto container = Running("a");
+  ExitWatcher watcher(cgroups_);
+  Event known;
+  watcher.Follow(container, connection, [&] { known.Notify(); });
+  ASSERT_TRUE(known.WaitForNotificationWithTimeout(kPatience));
+  const auto record = container->record.Read();
+  EXPECT_EQ(PhaseOf(*record), ContainerPhase::kExited);
+  EXPECT_EQ(record->exit_code(), 5);
+  EXPECT_EQ(record->finished_at_ns(), 7'000'000'000);
+  EXPECT_TRUE(container->ended.HasBeenNotified());
+}
+
+}  // namespace
+}  // namespace serai::cri

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// seraid is killed every 200 ms while a client, which asks again as kubelet
+// does, makes and removes twenty pods: no pod is lost, nothing that is said of
+// one is untrue, and nothing is left in the end.
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "tests/support/own_machine.h"
+#include "tests/support/status_matchers.h"
+
+namespace serai::testing {
+namespace {
+
+using ::testing::IsEmpty;
+
+constexpr int kPods = 20;
+constexpr absl::Duration kBetweenKills = absl::Milliseconds(200);
+constexpr absl::Duration kPause = absl::Milliseconds(20);
+// For one step, when nobody kills any more or between two kills.
+constexpr absl::Duration kPatience = absl::Seconds(60);
+
+absl::Duration StormLength() {
+  const char* seconds = std::getenv("SERAI_KILL_SECONDS");
+  return absl::Seconds(seconds == nullptr ? 15 : std::atoi(seconds));
+}
+
+// What a daemon's death does to a call; anything else is an answer.
+bool IsInterrupted(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsCancelled(status);
+}
+
+class KillTest : public OwnMachineTest {
+ protected:
+  // One pod after the other, each from its making to its removal, until the
+  // storm is over. What it sees is compared with what it knows.
+  void LiveLives(int number) {
+    for (int life = 0; !over_ || life == 0; ++life) {
+      const std::string name = absl::StrCat("pod", number, "-", life);
+      LiveOnce(name, Web(number));
+      if (HasFailure()) return;
+      ++lives_;
+    }
+  }
+
+  void LiveOnce(const std::string& name, const std::string& image) {
+    SCOPED_TRACE(name);
+    TestNode::Running run;
+    ASSERT_OK(Insist([&]() -> absl::Status {
+      ASSIGN_OR_RETURN(run.pod, node_->RunPod(name));
+      return absl::OkStatus();
+    }));
+    ASSERT_OK(Insist([&]() -> absl::Status {
+      ASSIGN_OR_RETURN(
+          run.container,
+          node_->Create(run.pod, node_->ContainerConfig(image, {})));
+      return absl::OkStatus();
+    }));
+    ASSERT_OK(Insist([&] { return node_->StartContainer(run.container); }));
+    cri::ContainerStatus status;
+    for (int look = 0; look < 3; ++look) {
+      ASSERT_OK(Insist([&]() -> absl::Status {
+        ASSIGN_OR_RETURN(const auto seen, node_->StatusOf(run.container));
+        // A guest lives on, and its times are one time.
+        EXPECT_EQ(seen.state(), cri::CONTAINER_RUNNING) << seen.message();
+        if (look > 0) EXPECT_EQ(seen.started_at(), status.started_at());
+        status = seen;
+        ASSIGN_OR_RETURN(const auto pod, node_->PodStatusOf(run.pod));
+        EXPECT_EQ(pod.state(), cri::SANDBOX_READY);
+        run.ip = pod.network().ip();
+        return absl::OkStatus();
+      }));
+      EXPECT_OK(HttpGetRetried(run.ip, 80, "/"));
+    }
+    ASSERT_OK(Insist([&] { return node_->StopContainer(run.container, 5); }));
+    ASSERT_OK(Insist([&]() -> absl::Status {
+      ASSIGN_OR_RETURN(const auto seen, node_->StatusOf(run.container));
+      EXPECT_EQ(seen.state(), cri::CONTAINER_EXITED);
+      EXPECT_EQ(seen.exit_code(), 128 + 15) << seen.message();
+      return absl::OkStatus();
+    }));
+    ASSERT_OK(Insist([&] { return node_->StopPod(run.pod); }));
+    ASSERT_OK(Insist([&] { return node_->RemovePod(run.pod); }));
+    ASSERT_OK(Insist([&]() -> absl::Status {
+      const absl::Status gone = node_->PodStatusOf(run.pod).status();
+      if (IsInterrupted(gone)) return gone;
+      EXPECT_THAT(gone, HasStatus(absl::StatusCode::kNotFound, ""));
+      return absl::OkStatus();
+    }));
+  }
+
+  // Asks until there is an answer.
+  template <typename Step>
+  absl::Status Insist(const Step& step) {
+    const absl::Time begin = absl::Now();
+    for (;;) {
+      const absl::Status status = step();
+      if (!IsInterrupted(status)) return status;
+      ++interrupted_;
+      if (over_ &&
+          absl::Now() >
+              std::max(begin, absl::FromUnixNanos(ended_ns_)) + kPatience) {
+        return status;
+      }
+      absl::SleepFor(kPause);
+    }
+  }
+
+  std::atomic<bool> over_ = false;
+  std::atomic<int64_t> ended_ns_ = 0;
+  std::atomic<int> lives_ = 0;
+  std::atomic<int> interrupted_ = 0;
+};
+
+TEST_F(KillTest, TwentyPodsComeAndGoWhileSeraidIsKilledAllTheTime) {
+  WarmUp();
+  const LeakWatch watch(*node_);
+  std::vector<std::thread> clients;
+  for (int i = 0; i < kPods; ++i) {
+    clients.emplace_back([this, i] { LiveLives(i); });
+  }
+  const absl::Time end = absl::Now() + StormLength();
+  int kills = 0;
+  while (absl::Now() < end) {
+    absl::SleepFor(kBetweenKills);
+    node_->Replace();
+    ++kills;
+  }
+  const int in_the_storm = lives_;
+  ended_ns_ = absl::GetCurrentTimeNanos();
+  over_ = true;
+  for (std::thread& client : clients) client.join();
+  std::printf(
+      "%d kills; %d pods lived whole lives in the storm, %d in all; "
+      "%d calls interrupted\n",
+      kills, in_the_storm, lives_.load(), interrupted_.load());
+  EXPECT_THAT(node_->Pods(), IsEmpty());
+  EXPECT_THAT(node_->Containers(), IsEmpty());
+  EXPECT_THAT(watch.Leaks(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace serai::testing
