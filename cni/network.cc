@@ -71,6 +71,7 @@ class Client::Impl {
   absl::Status RunCheck(const Record& record) const;
 
   const RecordStore& records() const { return records_; }
+  const std::string& conf_dir() const { return conf_dir_; }
 
  private:
   absl::StatusOr<NetworkConfig> LoadNetwork(const std::string& file) const;
@@ -255,6 +256,16 @@ absl::Status Client::Ready() {
   ASSIGN_OR_RETURN(const NetworkConfig network, impl_->CurrentNetwork());
   const absl::Status status = impl_->AskStatus(network);
   return status.ok() ? status : Unavailable(status);
+}
+
+absl::StatusOr<Network> Client::Current() const {
+  ASSIGN_OR_RETURN(const NetworkConfig config, impl_->CurrentNetwork());
+  ASSIGN_OR_RETURN(std::string file, FindConfigFile(impl_->conf_dir()));
+  Network network{std::move(file), config.name, config.version(), {}};
+  for (const PluginConfig& plugin : config.plugins) {
+    network.plugins.push_back(plugin.type);
+  }
+  return network;
 }
 
 absl::StatusOr<Result> Client::Add(const Attachment& attachment) {

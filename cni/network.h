@@ -74,6 +74,14 @@ struct Result {
   std::string json;  // the whole result as the last plugin gave it
 };
 
+// The network that is in use.
+struct Network {
+  std::string file;  // its configuration's path
+  std::string name;
+  std::string version;               // what plugins are spoken to in
+  std::vector<std::string> plugins;  // their types, in order
+};
+
 struct Options {
   // The first of *.conflist, *.conf and *.json in lexicographic order is the
   // network. Looked at anew by every call: a configuration may come later.
@@ -97,6 +105,10 @@ class Client {
   // whose plugins are there, speak its version and (CNI 1.1) call themselves
   // ready; else UNAVAILABLE with what was looked for where.
   absl::Status Ready();
+
+  // The network that Add() would use. UNAVAILABLE as Ready(), which looks
+  // closer.
+  absl::StatusOr<Network> Current() const;
 
   // Runs the chain's ADD. On failure every plugin of it has been told DEL;
   // where that failed too, the record stays and Del() tries again.

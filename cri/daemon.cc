@@ -17,14 +17,18 @@
 #include "cni/network.h"
 #include "cri/container/container_manager.h"
 #include "cri/container/exit_watcher.h"
+#include "cri/events/event_hub.h"
 #include "cri/image/pull.h"
 #include "cri/image/store.h"
 #include "cri/layout.h"
+#include "cri/metrics/http_endpoint.h"
+#include "cri/metrics/scrape.h"
 #include "cri/passthrough/owned.h"
 #include "cri/passthrough/router.h"
 #include "cri/pod/pod_manager.h"
 #include "cri/recovery/recovery.h"
 #include "cri/server/control_service.h"
+#include "cri/server/convert.h"
 #include "cri/server/image_service.h"
 #include "cri/server/runtime_service.h"
 #include "cri/state/store.h"
@@ -125,17 +129,20 @@ struct Daemon::Parts {
   Puller puller;
   cni::Client network{CniOptionsOf(config)};
   Store store{config.root};
-  ExitWatcher watcher{cgroups};
-  ContainerManager containers{config,  shim_options, cgroups,
-                              *images, store,        watcher};
-  PodManager pods{config, shim_options, cgroups, network, store, containers};
-  RuntimeService runtime_service{
-      {config, shim_options, cgroups, network, store, pods, containers}};
+  EventHub events{[this](const Event& event) { return ToEvent(store, event); }};
+  ExitWatcher watcher{cgroups, events};
+  ContainerManager containers{config, shim_options, cgroups, *images,
+                              store,  watcher,      events};
+  PodManager pods{config, shim_options, cgroups, network,
+                  store,  containers,   events};
+  RuntimeService runtime_service{{config, shim_options, cgroups, network, store,
+                                  pods, containers, events}};
   ImageService image_service{*images, puller};
   ControlService control_service{*images};
   const Owned owned{config, store};
   std::unique_ptr<Router> router;  // with containerd only
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<HttpEndpoint> metrics;  // null: not wanted
 
   // The parent of pods that come without one is the daemon's, not a pod's.
   absl::Status MakeCgroupParent() {
@@ -150,6 +157,18 @@ struct Daemon::Parts {
       directories.push_back(JoinPath(root, config.cgroup.parent));
     }
     return host::RemoveMade(directories);
+  }
+
+  absl::Status ServeMetrics() {
+    if (config.metrics.address.empty()) return absl::OkStatus();
+    const auto scrape = [this](Exposition exposition) {
+      return ScrapeMetrics(store, *images, exposition);
+    };
+    ASSIGN_OR_RETURN(metrics,
+                     HttpEndpoint::Listen(config.metrics.address, scrape),
+                     "[metrics] address");
+    spdlog::info("metrics are at http://{}/metrics", metrics->address());
+    return absl::OkStatus();
   }
 
   // With containerd every call comes to the router, and images are containerd's
@@ -194,6 +213,8 @@ struct Daemon::Parts {
 Daemon::Daemon(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Daemon::~Daemon() {
+  parts_->metrics = nullptr;
+  parts_->events.Close();
   if (parts_->server != nullptr) {
     parts_->server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
     parts_->server->Wait();
@@ -223,6 +244,8 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
                parts.pods, parts.watcher, parts.network)
           .Run(),
       "recovering");
+  RETURN_IF_ERROR(parts.ServeMetrics());
+  parts.events.Open();
   RETURN_IF_ERROR(parts.Serve());
   return daemon;
 }

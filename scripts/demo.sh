@@ -47,6 +47,8 @@ state = "$home/state"
 socket = "$SERAI_SOCKET"
 [cni]
 conf_dir = "$home/net.d"
+[metrics]
+address = "127.0.0.1:0"
 [cgroup]
 parent = "$cgroup"
 TOML

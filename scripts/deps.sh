@@ -11,10 +11,11 @@ set -euo pipefail
 packages=(
   # to build
   ccache cmake g++ gcc ninja-build pkg-config
-  libabsl-dev libarchive-dev libcli11-dev libcurl4-openssl-dev libgmock-dev
+  libabsl-dev libarchive-dev libboost-dev libcli11-dev libcurl4-openssl-dev libgmock-dev
   libgrpc++-dev libgtest-dev libnl-3-dev libnl-route-3-dev libprotobuf-dev
   libspdlog-dev libssl-dev libtomlplusplus-dev libyaml-cpp-dev
-  musl-dev nlohmann-json3-dev protobuf-compiler protobuf-compiler-grpc
+  musl-dev nlohmann-json3-dev prometheus-cpp-dev protobuf-compiler
+  protobuf-compiler-grpc
   # to run
   ca-certificates containernetworking-plugins curl iproute2 iptables
 )

@@ -1,44 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/device_counters.h"
 
-#include <array>
-#include <optional>
-
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
+#include "lib/host/link_counters.h"
 
 namespace serai::shim {
 namespace {
 
 using Json = nlohmann::json;
-
-// The columns of /proc/net/dev: eight of what was received, eight of what was
-// sent, each beginning with bytes, packets, errors, dropped.
-constexpr size_t kColumns = 16;
-constexpr size_t kSent = 8;
-enum Column : size_t { kBytes, kPackets, kErrors, kDropped };
-
-using Columns = std::array<uint64_t, kColumns>;
-
-std::optional<Columns> ColumnsOf(absl::string_view net_dev,
-                                 absl::string_view link) {
-  for (const absl::string_view line : absl::StrSplit(net_dev, '\n')) {
-    const size_t colon = line.rfind(':');
-    if (colon == absl::string_view::npos ||
-        absl::StripAsciiWhitespace(line.substr(0, colon)) != link) {
-      continue;
-    }
-    const std::vector<absl::string_view> words =
-        absl::StrSplit(line.substr(colon + 1), ' ', absl::SkipEmpty());
-    Columns columns = {};
-    for (size_t i = 0; i < columns.size() && i < words.size(); ++i) {
-      if (!absl::SimpleAtoi(words[i], &columns[i])) return std::nullopt;
-    }
-    return columns;
-  }
-  return std::nullopt;
-}
 
 uint64_t NumberIn(const Json& object, const char* name) {
   const auto found = object.find(name);
@@ -68,19 +36,19 @@ void AddNetCounters(const std::vector<oci::GuestDevice>& devices,
                     absl::string_view net_dev, v1::DevicesResponse& response) {
   for (const oci::GuestDevice& device : devices) {
     if (device.type != oci::GuestDevice::Type::kNet) continue;
-    const std::optional<Columns> columns = ColumnsOf(net_dev, device.tap);
-    if (!columns) continue;
-    const uint64_t* const from_guest = columns->data();
-    const uint64_t* const to_guest = columns->data() + kSent;
+    const auto link = host::ParseLinkCounters(net_dev, device.tap);
+    if (!link.ok()) continue;
+    const host::TrafficCounters& from_guest = link->received;
+    const host::TrafficCounters& to_guest = link->sent;
     v1::DeviceCounters& counters = *response.add_devices();
     counters.set_name(device.name);
     counters.set_type("net");
-    counters.set_received(to_guest[kPackets]);
-    counters.set_received_bytes(to_guest[kBytes]);
-    counters.set_sent(from_guest[kPackets]);
-    counters.set_sent_bytes(from_guest[kBytes]);
-    counters.set_failed(to_guest[kErrors] + to_guest[kDropped] +
-                        from_guest[kErrors] + from_guest[kDropped]);
+    counters.set_received(to_guest.packets);
+    counters.set_received_bytes(to_guest.bytes);
+    counters.set_sent(from_guest.packets);
+    counters.set_sent_bytes(from_guest.bytes);
+    counters.set_failed(to_guest.errors + to_guest.dropped + from_guest.errors +
+                        from_guest.dropped);
   }
 }
 

@@ -72,13 +72,13 @@ absl::StatusOr<guest::FoundUnikernel> Find(const BundleInput& input,
   return guest::FindUnikernel(root.get(), WordsOf(input, line), input.node);
 }
 
-absl::StatusOr<uint64_t> GuestMemory(const BundleInput& input,
-                                     const solo5::Unikernel& unikernel) {
-  const int64_t limit =
-      input.container.linux().resources().memory_limit_in_bytes();
+absl::StatusOr<uint64_t> GuestMemory(
+    const runtime::v1::ContainerConfig& container, const HandlerConfig& handler,
+    const solo5::Unikernel& unikernel) {
+  const int64_t limit = container.linux().resources().memory_limit_in_bytes();
   return limit > 0
              ? guest::GuestMemory(limit, "the memory limit", unikernel)
-             : guest::GuestMemory(input.handler.default_memory,
+             : guest::GuestMemory(handler.default_memory,
                                   "the handler's default memory", unikernel);
 }
 
@@ -131,7 +131,9 @@ std::vector<guest::NetworkAddress> AddressesOf(const BundleInput& input) {
 absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   const CommandLine line = ReadCommandLine(input.container, input.image.config);
   ASSIGN_OR_RETURN(const guest::FoundUnikernel found, Find(input, line));
-  ASSIGN_OR_RETURN(const uint64_t memory, GuestMemory(input, found.unikernel));
+  ASSIGN_OR_RETURN(
+      const uint64_t memory,
+      GuestMemory(input.container, input.handler, found.unikernel));
   ASSIGN_OR_RETURN(std::vector<oci::GuestDevice> devices,
                    guest::MatchDevices(found.unikernel, AttachmentsOf(input)));
   const auto& annotations = input.pod.config().annotations();
@@ -162,6 +164,23 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   spec.guest_memory = memory;
   spec.devices = std::move(devices);
   return bundle;
+}
+
+absl::Status Resize(const runtime::v1::ContainerConfig& container,
+                    const HandlerConfig& handler,
+                    const guest::NodeTargets& node, oci::RuntimeSpec& spec) {
+  ASSIGN_OR_RETURN(const UniqueFd root,
+                   OpenFile(spec.root_path, O_RDONLY | O_DIRECTORY));
+  guest::ImageWords words;
+  words.pod_annotations.emplace(guest::kPodAnnotationUnikernel, spec.unikernel);
+  ASSIGN_OR_RETURN(const guest::FoundUnikernel found,
+                   guest::FindUnikernel(root.get(), words, node));
+  ASSIGN_OR_RETURN(const uint64_t memory,
+                   GuestMemory(container, handler, found.unikernel));
+  spec.guest_memory = memory;
+  spec.resources =
+      CgroupResources(container.linux().resources(), memory, handler);
+  return absl::OkStatus();
 }
 
 absl::Status WriteBundle(const std::string& directory,

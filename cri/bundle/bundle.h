@@ -35,6 +35,12 @@ struct Bundle {
 // author: no unikernel, nothing to attach to a device, too little memory.
 absl::StatusOr<Bundle> MakeBundle(const BundleInput& input);
 
+// Gives the guest of a bundle that was not started yet the memory, and the
+// cgroup the limits, that `container` has now. Errors as MakeBundle().
+absl::Status Resize(const runtime::v1::ContainerConfig& container,
+                    const HandlerConfig& handler,
+                    const guest::NodeTargets& node, oci::RuntimeSpec& spec);
+
 // Writes `spec` as `directory`/config.json; makes the directory. On failure
 // nothing stays.
 absl::Status WriteBundle(const std::string& directory,

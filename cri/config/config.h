@@ -56,6 +56,11 @@ struct Config {
     std::string config_path = "/etc/containerd/certs.d";  // of hosts.toml files
   } registry;
 
+  struct Metrics {
+    // Where Prometheus finds /metrics; empty: nowhere.
+    std::string address = "127.0.0.1:9469";
+  } metrics;
+
   struct Cgroup {
     // Of pods that come without a cgroup parent; path in the hierarchy.
     std::string parent = "/serai";

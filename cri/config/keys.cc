@@ -31,6 +31,8 @@ const std::vector<Key<Config>>& ConfigKeys() {
           "Of each plugin's run."),
       KEY(Config, registry.config_path, Directory(Empty::kAllowed), Reload::kNo,
           "Directories with hosts.toml, in containerd's shape."),
+      KEY(Config, metrics.address, Text(), Reload::kNo,
+          "Where Prometheus finds /metrics. \"\": nowhere."),
       KEY(Config, cgroup.parent, Path(), Reload::kNo,
           "Of pods that come without a cgroup parent."),
       KEY(Config, passthrough.socket, Path(Empty::kAllowed), Reload::kNo,

@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "cri/bundle/bundle.h"
 #include "cri/layout.h"
+#include "cri/metrics/instruments.h"
 #include "lib/base/deadline.h"
 #include "lib/base/fault.h"
 #include "lib/base/file.h"
@@ -44,13 +45,14 @@ ContainerManager::ContainerManager(const Config& config,
                                    const ShimOptions& shim_options,
                                    const host::CgroupHierarchy& cgroups,
                                    ImageSource& images, Store& store,
-                                   ExitWatcher& watcher)
+                                   ExitWatcher& watcher, EventHub& events)
     : config_(config),
       shim_options_(shim_options),
       cgroups_(cgroups),
       images_(images),
       store_(store),
-      watcher_(watcher) {}
+      watcher_(watcher),
+      events_(events) {}
 
 absl::Status ContainerManager::CheckName(const Pod& pod,
                                          const ContainerConfig& config) const {
@@ -129,6 +131,9 @@ void ContainerManager::EndUnstarted(Container& container, const char* reason,
         r.set_reason(reason);
         r.set_message(std::string(message));
       });
+  CountGuestEnd(reason);
+  events_.Emit(runtime::v1::CONTAINER_STOPPED_EVENT, container.id,
+               container.pod_id);
   container.ended.Notify();
   if (!written.ok()) {
     spdlog::error("container {}: its end is in memory only: {}", container.id,
@@ -186,6 +191,7 @@ absl::StatusOr<std::string> ContainerManager::Create(
     return status;
   }
   store_.Add(container);
+  events_.Emit(runtime::v1::CONTAINER_CREATED_EVENT, container->id, pod->id);
   return record.id();
 }
 
@@ -218,10 +224,11 @@ absl::StatusOr<std::shared_ptr<Shim>> ContainerManager::PodShim(Pod& pod) {
   if (auto shim = pod.shim(); shim != nullptr && shim->connected()) {
     return shim;
   }
-  ASSIGN_OR_RETURN(
-      std::shared_ptr<Shim> shim,
-      Shim::Start(shim_options_, pod.id, ShimDirectory(config_, pod.id),
-                  pod.record.Read()->cgroup()));
+  ASSIGN_OR_RETURN(std::shared_ptr<Shim> shim, Timed(Step::kShimStart, [&] {
+                     return Shim::Start(shim_options_, pod.id,
+                                        ShimDirectory(config_, pod.id),
+                                        pod.record.Read()->cgroup());
+                   }));
   pod.set_shim(shim);
   return shim;
 }
@@ -281,7 +288,8 @@ absl::Status ContainerManager::Start(const std::string& id) {
   container->record
       .ChangeAlways([&](ContainerRecord& r) { r.set_starting_at_ns(now); })
       .IgnoreError();
-  const absl::Status started = StartTask(*pod, *container);
+  const absl::Status started =
+      Timed(Step::kGuestStart, [&] { return StartTask(*pod, *container); });
   if (!started.ok()) {
     EndUnstarted(*container, "StartError", started.message());
     return started;
@@ -292,6 +300,7 @@ absl::Status ContainerManager::Start(const std::string& id) {
   if (!written.ok()) {
     spdlog::error("container {}: {}", id, std::string(written.message()));
   }
+  events_.Emit(runtime::v1::CONTAINER_STARTED_EVENT, container->id, pod->id);
   watcher_.Watch(container, pod->shim());
   return FaultPoint("container.started");
 }
@@ -377,6 +386,7 @@ absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
   RETURN_IF_ERROR(container.record.Erase());
   RETURN_IF_ERROR(FaultPoint("container.erased"));
   store_.RemoveContainer(container.id);
+  events_.Emit(runtime::v1::CONTAINER_DELETED_EVENT, container.id, pod.id);
   return absl::OkStatus();
 }
 

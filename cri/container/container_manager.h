@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "cri/config/config.h"
 #include "cri/container/exit_watcher.h"
+#include "cri/events/event_hub.h"
 #include "cri/image/source.h"
 #include "cri/state/store.h"
 #include "cri/task/shim.h"
@@ -28,7 +29,7 @@ class ContainerManager {
   // All must outlive the manager.
   ContainerManager(const Config& config, const ShimOptions& shim_options,
                    const host::CgroupHierarchy& cgroups, ImageSource& images,
-                   Store& store, ExitWatcher& watcher);
+                   Store& store, ExitWatcher& watcher, EventHub& events);
 
   // Makes a container of pod `pod_id` and gives its id. All that can be known
   // to be wrong with it is found here. On failure nothing is left. The same
@@ -51,6 +52,14 @@ class ContainerManager {
 
   // Ends it if it runs, and forgets it. An unknown id is success.
   absl::Status Remove(const std::string& id);
+
+  // Changes the limits of the container; what is 0 or "" stays. Before its
+  // start all of it counts, the guest's memory too; of a running guest the
+  // cgroup's limits: INVALID_ARGUMENT for less memory than it was started with.
+  // On failure nothing has changed.
+  absl::Status UpdateResources(
+      const std::string& id,
+      const runtime::v1::LinuxContainerResources& resources);
 
   // Has the shim open the container's log file anew, after a rotation.
   absl::Status ReopenLog(const std::string& id);
@@ -82,6 +91,9 @@ class ContainerManager {
   static void EndUnstarted(Container& container, const char* reason,
                            absl::string_view message);
   absl::Status Prepare(const PodRecord& pod, Container& container);
+  absl::Status Rebundle(const PodRecord& pod,
+                        const ContainerRecord& record) const;
+  absl::Status Limit(const PodRecord& pod, const ContainerRecord& record) const;
   absl::Status StartTask(Pod& pod, Container& container);
   absl::Status KillLocked(Pod& pod, Container& container);
   absl::Status RemoveLocked(Pod& pod, Container& container);
@@ -92,6 +104,7 @@ class ContainerManager {
   ImageSource& images_;
   Store& store_;
   ExitWatcher& watcher_;
+  EventHub& events_;
 };
 
 }  // namespace serai::cri

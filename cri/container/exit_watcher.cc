@@ -4,11 +4,13 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "cri/metrics/instruments.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
 namespace {
 
+constexpr absl::Duration kEpilogueTimeout = absl::Seconds(20);
 // What the container world reports for an end that nobody saw.
 constexpr int kExitUnknown = 255;
 // So many shims that do not answer may be waited for at a time.
@@ -48,11 +50,15 @@ void ExitWatcher::WriteEnd(Container& container, const TaskExit& exit,
     spdlog::error("container {}: its end is in memory only: {}", container.id,
                   std::string(written.message()));
   }
+  CountGuestEnd(reason);
+  events_.Emit(runtime::v1::CONTAINER_STOPPED_EVENT, container.id,
+               container.pod_id);
   container.ended.Notify();
 }
 
-ExitWatcher::ExitWatcher(const host::CgroupHierarchy& cgroups)
+ExitWatcher::ExitWatcher(const host::CgroupHierarchy& cgroups, EventHub& events)
     : cgroups_(cgroups),
+      events_(events),
       gate_(std::make_shared<Gate>()),
       workers_(kMaxWorkers) {
   absl::MutexLock lock(&gate_->mutex);
@@ -170,7 +176,7 @@ void ExitWatcher::RecordExit(Container& container, Shim& shim,
   if (container.ended.HasBeenNotified()) return;
   // Without the epilogue the end is still an end.
   const TaskEpilogue epilogue =
-      shim.Epilogue(container.id).value_or(TaskEpilogue{});
+      shim.Epilogue(container.id, kEpilogueTimeout).value_or(TaskEpilogue{});
   const std::string reason = ReasonOf(exit.exit_status, epilogue);
   // Only then is it forgotten, so that who waits finds nothing of it left.
   const absl::Status deleted = shim.Delete(container.id).status();

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/synchronization/mutex.h"
+#include "cri/events/event_hub.h"
 #include "cri/state/store.h"
 #include "cri/task/shim.h"
 #include "lib/base/worker_pool.h"
@@ -20,8 +21,8 @@ namespace serai::cri {
 
 class ExitWatcher {
  public:
-  // `cgroups` must outlive the watcher.
-  explicit ExitWatcher(const host::CgroupHierarchy& cgroups);
+  // Both must outlive the watcher.
+  ExitWatcher(const host::CgroupHierarchy& cgroups, EventHub& events);
   // Waits for what is being written. Containers go on; what happens to them is
   // learned by the next daemon.
   ~ExitWatcher();
@@ -62,6 +63,7 @@ class ExitWatcher {
                 const std::string& reason, const std::string& message);
 
   const host::CgroupHierarchy& cgroups_;
+  EventHub& events_;
   // A stop that gives a shim up and the watcher may find the same end.
   absl::Mutex writing_;
   const std::shared_ptr<Gate> gate_;

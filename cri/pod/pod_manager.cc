@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "cri/container/container_manager.h"
 #include "cri/layout.h"
+#include "cri/metrics/instruments.h"
 #include "cri/state/boot_id.h"
 #include "lib/base/fault.h"
 #include "lib/base/file.h"
@@ -76,13 +77,14 @@ cni::Attachment AttachmentOf(const PodRecord& record) {
 PodManager::PodManager(const Config& config, const ShimOptions& shim_options,
                        const host::CgroupHierarchy& cgroups,
                        cni::Client& network, Store& store,
-                       ContainerManager& containers)
+                       ContainerManager& containers, EventHub& events)
     : config_(config),
       shim_options_(shim_options),
       cgroups_(cgroups),
       network_(network),
       store_(store),
       containers_(containers),
+      events_(events),
       beside_(kMaxBeside),
       later_(kMaxLater) {}
 
@@ -197,6 +199,8 @@ absl::StatusOr<std::string> PodManager::Make(const PodRecord& record) {
     return status;
   }
   store_.Add(pod);
+  events_.Emit(runtime::v1::CONTAINER_CREATED_EVENT, pod->id, pod->id);
+  events_.Emit(runtime::v1::CONTAINER_STARTED_EVENT, pod->id, pod->id);
   return record.id();
 }
 
@@ -230,8 +234,9 @@ absl::Status PodManager::StartShim(Pod& pod) {
 
 absl::Status PodManager::Connect(Pod& pod) {
   const PodRecord record = pod.record.Get();
-  ASSIGN_OR_RETURN(const cni::Result result,
-                   network_.Add(AttachmentOf(record)));
+  ASSIGN_OR_RETURN(const cni::Result result, Timed(Step::kCniAdd, [&] {
+                     return network_.Add(AttachmentOf(record));
+                   }));
   RETURN_IF_ERROR(FaultPoint("pod.cni"));
   ASSIGN_OR_RETURN(const UniqueFd netns, host::OpenNetns(record.netns_path()));
   host::TapSpec spec;
@@ -284,9 +289,12 @@ absl::Status PodManager::TearDown(Pod& pod) {
     pod.set_shim(nullptr);
   }
   RETURN_IF_ERROR(FaultPoint("teardown.shim"));
-  absl::Status status =
-      Annotate(network_.Del(record.id(), record.network().interface()),
-               "giving back the network");
+  absl::Status status = Annotate(
+      Timed(Step::kCniDel,
+            [&] {
+              return network_.Del(record.id(), record.network().interface());
+            }),
+      "giving back the network");
   // The tap goes with its namespace. Plugins look for the pod's interface in
   // there, also when they are asked again.
   if (status.ok()) status = FaultPoint("teardown.network");
@@ -327,6 +335,7 @@ absl::Status PodManager::StopLocked(Pod& pod) {
   RETURN_IF_ERROR(FaultPoint("stop.containers"));
   RETURN_IF_ERROR(TearDown(pod));
   note([](PodRecord& r) { r.set_stopped(true); });
+  events_.Emit(runtime::v1::CONTAINER_STOPPED_EVENT, pod.id, pod.id);
   return FaultPoint("stop.stopped");
 }
 
@@ -348,6 +357,8 @@ absl::Status PodManager::Remove(const std::string& id) {
   RETURN_IF_ERROR(containers_.RemoveAll(*pod));
   RETURN_IF_ERROR(FaultPoint("remove.containers"));
   RETURN_IF_ERROR(pod->record.Erase());
+  // While its metadata can be told with it.
+  events_.Emit(runtime::v1::CONTAINER_DELETED_EVENT, pod->id, pod->id);
   RETURN_IF_ERROR(FaultPoint("remove.erased"));
   store_.RemovePod(pod->id);
   store_.ReleaseNames(pod->id);
@@ -399,6 +410,18 @@ void PodManager::RemoveContainerLater(const std::string& id) {
     if (removed.ok()) return;
     spdlog::error("container {}: removing it: {}", id,
                   std::string(removed.message()));
+  });
+}
+
+absl::Status PodManager::UpdateResources(
+    const std::string& id, const runtime::v1::LinuxContainerResources& overhead,
+    const runtime::v1::LinuxContainerResources& resources) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod, store_.FindPod(id));
+  absl::MutexLock lock(&pod->operation);
+  RETURN_IF_ERROR(store_.FindPod(pod->id).status());
+  return pod->record.Change([&](PodRecord& r) {
+    *r.mutable_config()->mutable_linux()->mutable_overhead() = overhead;
+    *r.mutable_config()->mutable_linux()->mutable_resources() = resources;
   });
 }
 

@@ -14,6 +14,7 @@
 #include "absl/functional/function_ref.h"
 #include "cni/network.h"
 #include "cri/config/config.h"
+#include "cri/events/event_hub.h"
 #include "cri/pod/creations.h"
 #include "cri/state/store.h"
 #include "lib/base/status.h"
@@ -29,7 +30,7 @@ class PodManager {
   // All must outlive the manager.
   PodManager(const Config& config, const ShimOptions& shim_options,
              const host::CgroupHierarchy& cgroups, cni::Client& network,
-             Store& store, ContainerManager& containers);
+             Store& store, ContainerManager& containers, EventHub& events);
 
   // Makes a sandbox and gives its id, also when its caller has hung up: the
   // same call again waits for the first, with whose outcome it ends, or finds
@@ -59,6 +60,12 @@ class PodManager {
   // The same for a pod of which nothing is known but its id.
   void DropLater(const std::string& id);
   void Later(std::function<void()> work) { later_.Run(std::move(work)); }
+  // Writes down what kubelet allows the pod as a whole: the cgroup with these
+  // limits is kubelet's own.
+  absl::Status UpdateResources(
+      const std::string& id,
+      const runtime::v1::LinuxContainerResources& overhead,
+      const runtime::v1::LinuxContainerResources& resources);
 
   // Takes down all that the record names, but for the record itself. Each part
   // that is not there is success, so it can be tried again; the parts after one
@@ -89,6 +96,7 @@ class PodManager {
   cni::Client& network_;
   Store& store_;
   ContainerManager& containers_;
+  EventHub& events_;
   Creations creations_;
   // The last: what they do uses the others.
   WorkerPool beside_;

@@ -26,6 +26,16 @@ v1::ImageSpec ImageOf(const ContainerRecord& record) {
   return spec;
 }
 
+// A guest has no users. Who was asked for is shown to those who look for it.
+void SetUser(const ContainerRecord& record, v1::ContainerStatus& out) {
+  const auto& security = record.config().linux().security_context();
+  if (!security.has_run_as_user()) return;
+  v1::LinuxContainerUser& user = *out.mutable_user()->mutable_linux();
+  user.set_uid(security.run_as_user().value());
+  user.set_gid(security.run_as_group().value());
+  *user.mutable_supplemental_groups() = security.supplemental_groups();
+}
+
 }  // namespace
 
 v1::PodSandboxState StateOf(const Pod& pod, const PodRecord& record) {
@@ -116,38 +126,25 @@ v1::ContainerStatus ToContainerStatus(const ContainerRecord& record) {
   *out.mutable_annotations() = record.config().annotations();
   *out.mutable_mounts() = record.config().mounts();
   out.set_log_path(record.log_path());
+  SetUser(record, out);
+  // Whatever was asked for: other signals mean something else to a tender.
+  out.set_stop_signal(v1::SIGNAL_SIGTERM);
   *out.mutable_resources()->mutable_linux() =
       record.config().linux().resources();
   return out;
 }
 
-v1::ContainerStats ToContainerStats(const ContainerRecord& record,
-                                    const host::CgroupUsage& usage,
-                                    int64_t time_ns) {
-  v1::ContainerStats out;
-  auto* attributes = out.mutable_attributes();
-  attributes->set_id(record.id());
-  *attributes->mutable_metadata() = record.config().metadata();
-  *attributes->mutable_labels() = record.config().labels();
-  *attributes->mutable_annotations() = record.config().annotations();
-  auto* cpu = out.mutable_cpu();
-  cpu->set_timestamp(time_ns);
-  cpu->mutable_usage_core_nano_seconds()->set_value(usage.cpu_ns);
-  auto* memory = out.mutable_memory();
-  memory->set_timestamp(time_ns);
-  memory->mutable_working_set_bytes()->set_value(usage.working_set_bytes);
-  memory->mutable_usage_bytes()->set_value(usage.memory_bytes);
-  memory->mutable_rss_bytes()->set_value(usage.rss_bytes);
-  memory->mutable_page_faults()->set_value(usage.page_faults);
-  memory->mutable_major_page_faults()->set_value(usage.major_page_faults);
-  if (usage.memory_limit_bytes &&
-      *usage.memory_limit_bytes > usage.working_set_bytes) {
-    memory->mutable_available_bytes()->set_value(*usage.memory_limit_bytes -
-                                                 usage.working_set_bytes);
+v1::ContainerEventResponse ToEvent(const Store& store, const Event& event) {
+  v1::ContainerEventResponse out;
+  out.set_container_id(event.container_id);
+  out.set_container_event_type(event.type);
+  out.set_created_at(event.time_ns);
+  if (const auto pod = store.FindPod(event.pod_id); pod.ok()) {
+    *out.mutable_pod_sandbox_status() = ToPodSandboxStatus(**pod);
   }
-  // A unikernel writes nothing to its image.
-  out.mutable_writable_layer()->set_timestamp(time_ns);
-  out.mutable_writable_layer()->mutable_used_bytes()->set_value(0);
+  for (const auto& container : store.ContainersOf(event.pod_id)) {
+    *out.add_containers_statuses() = ToContainerStatus(*container->record.Read());
+  }
   return out;
 }
 

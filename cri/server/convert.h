@@ -3,13 +3,13 @@
 
 // From records to the CRI's messages. Pure functions, any thread.
 
+#include "cri/events/event_hub.h"
 #include "cri/image/image.h"
 #include "cri/state/store.h"
-#include "lib/host/cgroup.h"
 #include "proto/cri/container.pb.h"
 #include "proto/cri/image.pb.h"
 #include "proto/cri/pod.pb.h"
-#include "proto/cri/stats.pb.h"
+#include "proto/cri/runtime.pb.h"
 
 namespace serai::cri {
 
@@ -23,10 +23,8 @@ v1::ContainerState StateOf(const ContainerRecord& record);
 v1::Container ToContainer(const ContainerRecord& record);
 v1::ContainerStatus ToContainerStatus(const ContainerRecord& record);
 
-// `usage` was taken at `time_ns`.
-v1::ContainerStats ToContainerStats(const ContainerRecord& record,
-                                    const host::CgroupUsage& usage,
-                                    int64_t time_ns);
+// With the pod and its containers as they are now, where they still are.
+v1::ContainerEventResponse ToEvent(const Store& store, const Event& event);
 
 v1::Image ToImage(const Image& image);
 

@@ -2,9 +2,9 @@
 #pragma once
 
 // The one place where calls become visible: each RPC runs through Answer(),
-// which logs it, with how long it took, and turns our errors into gRPC's. What
-// is beneath knows nothing of gRPC. Requests are not logged: they hold
-// credentials and secrets.
+// which logs and counts it, with how long it took, and turns our errors into
+// gRPC's. What is beneath knows nothing of gRPC. Requests are not logged: they
+// hold credentials and secrets.
 
 #include <grpcpp/support/status.h>
 
@@ -15,7 +15,11 @@
 
 namespace serai::cri {
 
-// Runs `work` as RPC `method` on the object `id` (may be empty).
+// The codes are the same numbers.
+grpc::Status ToGrpc(const absl::Status& status);
+
+// Runs `work` as RPC `method`, a string literal, on the object `id` (may be
+// empty).
 grpc::Status Answer(const char* method, const std::string& id,
                     absl::FunctionRef<absl::Status()> work);
 

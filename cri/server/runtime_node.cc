@@ -8,9 +8,8 @@
 #include "cri/bundle/bundle.h"
 #include "cri/server/edge.h"
 #include "cri/server/runtime_service.h"
+#include "cri/server/verbose.h"
 #include "lib/base/version.h"
-#include "lib/guest/node_targets.h"
-#include "nlohmann/json.hpp"
 
 namespace serai::cri {
 namespace {
@@ -49,11 +48,13 @@ absl::Status NoExec() {
 grpc::Status RuntimeService::Version(grpc::ServerContext*,
                                      const runtime::v1::VersionRequest*,
                                      runtime::v1::VersionResponse* response) {
-  response->set_version(kKubeletApiVersion);
-  response->set_runtime_name("serai");
-  response->set_runtime_version(kVersion);
-  response->set_runtime_api_version(kCriVersion);
-  return grpc::Status::OK;
+  return Answer("Version", "", [&] {
+    response->set_version(kKubeletApiVersion);
+    response->set_runtime_name("serai");
+    response->set_runtime_version(kVersion);
+    response->set_runtime_api_version(kCriVersion);
+    return absl::OkStatus();
+  });
 }
 
 grpc::Status RuntimeService::Status(grpc::ServerContext*,
@@ -71,15 +72,17 @@ grpc::Status RuntimeService::Status(grpc::ServerContext*,
       out->mutable_features()->set_user_namespaces(false);
       out->mutable_features()->set_recursive_read_only_mounts(false);
     }
+    // None of them: a guest has neither groups nor mounts, nor any part in the
+    // node's network.
+    response->mutable_features()->set_supplemental_groups_policy(false);
+    response->mutable_features()->set_user_namespaces_host_network(false);
+    response->mutable_features()->set_mount_options(false);
     if (request->verbose()) {
-      const guest::NodeTargets node = guest::ProbeNode();
-      const nlohmann::json info = {
-          {"hvt", node.hvt ? "available" : node.hvt_reason},
-          {"spt", node.spt ? "available" : node.spt_reason},
-          {"shim", parts_.shim_options.program},
-          {"tender", parts_.shim_options.tender},
-          {"cgroup", parts_.cgroups.is_v2() ? "v2" : "v1"}};
-      (*response->mutable_info())["serai"] = info.dump();
+      auto& info = *response->mutable_info();
+      info["config"] = ConfigInfo(parts_.config);
+      info["serai"] =
+          NodeInfo(parts_.shim_options, parts_.cgroups, parts_.store);
+      info["cni"] = NetworkInfo(parts_.network);
     }
     return absl::OkStatus();
   });
@@ -88,15 +91,17 @@ grpc::Status RuntimeService::Status(grpc::ServerContext*,
 grpc::Status RuntimeService::RuntimeConfig(
     grpc::ServerContext*, const runtime::v1::RuntimeConfigRequest*,
     runtime::v1::RuntimeConfigResponse* response) {
-  response->mutable_linux()->set_cgroup_driver(runtime::v1::CGROUPFS);
-  return grpc::Status::OK;
+  return Answer("RuntimeConfig", "", [&] {
+    response->mutable_linux()->set_cgroup_driver(runtime::v1::CGROUPFS);
+    return absl::OkStatus();
+  });
 }
 
 grpc::Status RuntimeService::UpdateRuntimeConfig(
     grpc::ServerContext*, const runtime::v1::UpdateRuntimeConfigRequest*,
     runtime::v1::UpdateRuntimeConfigResponse*) {
   // Only the node's pod CIDR is in it, which is the CNI plugins' business.
-  return grpc::Status::OK;
+  return Answer("UpdateRuntimeConfig", "", [] { return absl::OkStatus(); });
 }
 
 grpc::Status RuntimeService::ExecSync(

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods: thin over PodManager and the store.
+#include "absl/time/clock.h"
 #include "cri/server/convert.h"
 #include "cri/server/edge.h"
 #include "cri/server/runtime_service.h"
+#include "cri/server/verbose.h"
 
 namespace serai::cri {
 
@@ -41,22 +43,27 @@ grpc::Status RuntimeService::PodSandboxStatus(
   return Answer("PodSandboxStatus", request->pod_sandbox_id(), [&] {
     ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
                      parts_.store.FindPod(request->pod_sandbox_id()));
+    // Before the state is read, which is at least as new.
+    response->set_timestamp(absl::GetCurrentTimeNanos());
     *response->mutable_status() = ToPodSandboxStatus(*pod);
+    for (const auto& container : parts_.store.ContainersOf(pod->id)) {
+      *response->add_containers_statuses() =
+          ToContainerStatus(*container->record.Read());
+    }
+    if (request->verbose()) {
+      (*response->mutable_info())["info"] = PodInfo(*pod, parts_.store);
+    }
     return absl::OkStatus();
   });
 }
 
-grpc::Status RuntimeService::ListPodSandbox(
-    grpc::ServerContext*, const v1::ListPodSandboxRequest* request,
-    v1::ListPodSandboxResponse* response) {
-  return Answer("ListPodSandbox", "", [&] {
-    for (const std::shared_ptr<Pod>& pod : parts_.store.Pods()) {
-      v1::PodSandbox item = ToPodSandbox(*pod);
-      if (Passes(item, request->filter())) {
-        *response->add_items() = std::move(item);
-      }
-    }
-    return absl::OkStatus();
+grpc::Status RuntimeService::UpdatePodSandboxResources(
+    grpc::ServerContext*, const v1::UpdatePodSandboxResourcesRequest* request,
+    v1::UpdatePodSandboxResourcesResponse*) {
+  const std::string& id = request->pod_sandbox_id();
+  return Answer("UpdatePodSandboxResources", id, [&] {
+    return parts_.pods.UpdateResources(id, request->overhead(),
+                                       request->resources());
   });
 }
 

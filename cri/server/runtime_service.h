@@ -5,17 +5,25 @@
 // managers, puts answers together. What is not here is UNIMPLEMENTED. The sync
 // API: handlers block, each on a thread of gRPC's.
 
+#include "absl/functional/function_ref.h"
 #include "cni/network.h"
 #include "cri/config/config.h"
 #include "cri/container/container_manager.h"
+#include "cri/events/event_hub.h"
 #include "cri/pod/pod_manager.h"
 #include "cri/state/store.h"
+#include "cri/stats/stats_reader.h"
 #include "lib/host/cgroup.h"
 #include "proto/cri/service.grpc.pb.h"
 
 namespace serai::cri {
 
-class RuntimeService final : public runtime::v1::RuntimeService::Service {
+// GetContainerEvents alone is of the callback API: its calls don't end.
+using RuntimeServiceBase =
+    runtime::v1::RuntimeService::WithCallbackMethod_GetContainerEvents<
+        runtime::v1::RuntimeService::Service>;
+
+class RuntimeService final : public RuntimeServiceBase {
  public:
   // All must outlive the service.
   struct Parts {
@@ -26,13 +34,20 @@ class RuntimeService final : public runtime::v1::RuntimeService::Service {
     const Store& store;
     PodManager& pods;
     ContainerManager& containers;
+    EventHub& events;
   };
-  explicit RuntimeService(const Parts& parts) : parts_(parts) {}
+  explicit RuntimeService(const Parts& parts)
+      : parts_(parts), stats_(parts.cgroups, parts.store, parts.config.root) {}
 
 #define SERAI_RPC(name)                                        \
   grpc::Status name(grpc::ServerContext* context,              \
                     const runtime::v1::name##Request* request, \
                     runtime::v1::name##Response* response) override
+
+#define SERAI_STREAM_RPC(name)                                                 \
+  grpc::Status name(                                                           \
+      grpc::ServerContext* context, const runtime::v1::name##Request* request, \
+      grpc::ServerWriter<runtime::v1::name##Response>* writer) override
 
   // The node (runtime_node.cc).
   SERAI_RPC(Version);
@@ -47,26 +62,58 @@ class RuntimeService final : public runtime::v1::RuntimeService::Service {
   SERAI_RPC(StopPodSandbox);
   SERAI_RPC(RemovePodSandbox);
   SERAI_RPC(PodSandboxStatus);
-  SERAI_RPC(ListPodSandbox);
+  SERAI_RPC(UpdatePodSandboxResources);
 
   // Containers (runtime_containers.cc).
   SERAI_RPC(CreateContainer);
   SERAI_RPC(StartContainer);
   SERAI_RPC(StopContainer);
   SERAI_RPC(RemoveContainer);
-  SERAI_RPC(ListContainers);
   SERAI_RPC(ContainerStatus);
   SERAI_RPC(ReopenContainerLog);
-  SERAI_RPC(ContainerStats);
+  SERAI_RPC(UpdateContainerResources);
+
+  // Lists (runtime_lists.cc).
+  SERAI_RPC(ListPodSandbox);
+  SERAI_RPC(ListContainers);
   SERAI_RPC(ListContainerStats);
+  SERAI_RPC(ListPodSandboxStats);
+  SERAI_STREAM_RPC(StreamPodSandboxes);
+  SERAI_STREAM_RPC(StreamContainers);
+  SERAI_STREAM_RPC(StreamContainerStats);
+  SERAI_STREAM_RPC(StreamPodSandboxStats);
+  SERAI_RPC(ListPodSandboxMetrics);
+  SERAI_STREAM_RPC(StreamPodSandboxMetrics);
+
+  // Numbers and events (runtime_stats.cc).
+  SERAI_RPC(ContainerStats);
+  SERAI_RPC(PodSandboxStats);
+  SERAI_RPC(ListMetricDescriptors);
 
 #undef SERAI_RPC
+#undef SERAI_STREAM_RPC
+
+  grpc::ServerWriteReactor<runtime::v1::ContainerEventResponse>*
+  GetContainerEvents(grpc::CallbackServerContext* context,
+                     const runtime::v1::GetEventsRequest* request) override;
 
  private:
-  absl::StatusOr<runtime::v1::ContainerStats> StatsOf(
-      const Container& container) const;
+  // The items of a list that pass a filter, one by one.
+  template <typename Item>
+  using Use = absl::FunctionRef<absl::Status(Item)>;
+  absl::Status EachPod(const runtime::v1::PodSandboxFilter& filter,
+                       Use<runtime::v1::PodSandbox> use) const;
+  absl::Status EachContainer(const runtime::v1::ContainerFilter& filter,
+                             Use<runtime::v1::Container> use) const;
+  absl::Status EachContainerStats(
+      const runtime::v1::ContainerStatsFilter& filter,
+      Use<runtime::v1::ContainerStats> use) const;
+  absl::Status EachPodStats(const runtime::v1::PodSandboxStatsFilter& filter,
+                            Use<runtime::v1::PodSandboxStats> use) const;
+  absl::Status EachPodMetrics(Use<runtime::v1::PodSandboxMetrics> use) const;
 
   const Parts parts_;
+  const StatsReader stats_;
 };
 
 }  // namespace serai::cri

@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "cri/state/record.h"
+#include "cri/stats/cpu_rate.h"
 #include "cri/task/shim.h"
 #include "lib/base/event.h"
 #include "lib/base/status.h"
@@ -33,6 +34,7 @@ struct Pod {
   absl::Mutex operation;
   // Whether what it is made of still exists: not after a reboot.
   std::atomic<bool> alive = true;
+  CpuRate cpu_rate;
 
   // The connection to the pod's shim; null when there is none.
   std::shared_ptr<Shim> shim() const {
@@ -67,7 +69,10 @@ struct Container {
   const std::string pod_id;
   Record<ContainerRecord> record;
   // Notified once, when the record says how the guest ended.
-  Event ended;
+  serai::Event ended;
+  CpuRate cpu_rate;
+  // A shim has been asked for the counters of its devices and has not answered.
+  std::atomic<bool> devices_asked = false;
 };
 
 class Store {

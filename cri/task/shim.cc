@@ -63,6 +63,15 @@ Request For(const std::string& task) {
   return request;
 }
 
+std::vector<DeviceUse> UsesOf(const shim::v1::DevicesResponse& response) {
+  std::vector<DeviceUse> uses;
+  for (const shim::v1::DeviceCounters& c : response.devices()) {
+    uses.push_back({c.name(), c.type() == "net", c.received(),
+                    c.received_bytes(), c.sent(), c.sent_bytes(), c.failed()});
+  }
+  return uses;
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> ShimAddress(const ShimOptions& options,
@@ -179,13 +188,49 @@ absl::Status Shim::ReopenLog(const std::string& task) {
       .status();
 }
 
-absl::StatusOr<TaskEpilogue> Shim::Epilogue(const std::string& task) {
-  ASSIGN_OR_RETURN(const auto response,
-                   ttrpc::TypedCall<shim::v1::InfoResponse>(
-                       *client_, ttrpc::kControlService, "Info",
-                       For<shim::v1::InfoRequest>(task), Deadline()));
+absl::StatusOr<TaskEpilogue> Shim::Epilogue(const std::string& task,
+                                            absl::Duration timeout) {
+  ASSIGN_OR_RETURN(
+      const auto response,
+      ttrpc::TypedCall<shim::v1::InfoResponse>(
+          *client_, ttrpc::kControlService, "Info",
+          For<shim::v1::InfoRequest>(task), absl::Now() + timeout));
   return TaskEpilogue{response.oom_killed(), response.ending(),
-                      response.message()};
+                      response.message(), response.pid(),
+                      response.log_lines_dropped()};
+}
+
+void Shim::Devices(
+    const std::string& task,
+    std::function<void(absl::StatusOr<std::vector<DeviceUse>>)> done) {
+  const auto request = For<shim::v1::DevicesRequest>(task);
+  client_->CallAsync(
+      ttrpc::kControlService, "Devices", request.SerializeAsString(),
+      [done = std::move(done)](absl::StatusOr<std::string> bytes) {
+        if (!bytes.ok()) return done(bytes.status());
+        const auto response =
+            ttrpc::ParseAnswer<shim::v1::DevicesResponse>(*bytes);
+        if (!response.ok()) return done(response.status());
+        done(UsesOf(*response));
+      });
+}
+
+absl::StatusOr<std::vector<DeviceUse>> Shim::Devices(const std::string& task,
+                                                     absl::Duration timeout) {
+  ASSIGN_OR_RETURN(
+      const auto response,
+      ttrpc::TypedCall<shim::v1::DevicesResponse>(
+          *client_, ttrpc::kControlService, "Devices",
+          For<shim::v1::DevicesRequest>(task), absl::Now() + timeout));
+  return UsesOf(response);
+}
+
+absl::StatusOr<pid_t> Shim::Pid(absl::Duration timeout) {
+  ASSIGN_OR_RETURN(const auto response,
+                   ttrpc::TypedCall<shim::v1::ListResponse>(
+                       *client_, ttrpc::kControlService, "List", wire::Empty(),
+                       absl::Now() + timeout));
+  return static_cast<pid_t>(response.shim_pid());
 }
 
 absl::Status Shim::Shutdown(const std::string& id) {

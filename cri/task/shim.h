@@ -5,10 +5,13 @@
 // typed calls. Any thread; calls block for as long as the shim takes, bounded
 // by kCallTimeout, but for Wait.
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "lib/base/status.h"
@@ -35,6 +38,19 @@ struct TaskEpilogue {
   bool oom_killed = false;
   std::string ending;   // as serai.shim.v1.InfoResponse has it
   std::string message;  // the last of the tender's stderr
+  uint32_t pid = 0;     // of the tender
+  uint64_t log_lines_dropped = 0;
+};
+
+// What a device has done for its guest: serai.shim.v1.DeviceCounters.
+struct DeviceUse {
+  std::string name;
+  bool is_net = false;  // else a block device
+  uint64_t received = 0;
+  uint64_t received_bytes = 0;
+  uint64_t sent = 0;
+  uint64_t sent_bytes = 0;
+  uint64_t failed = 0;
 };
 
 struct ShimOptions {
@@ -84,7 +100,17 @@ class Shim {
   // not there is success.
   absl::Status Destroy(const std::string& task);
   absl::Status ReopenLog(const std::string& task);
-  absl::StatusOr<TaskEpilogue> Epilogue(const std::string& task);
+  absl::StatusOr<TaskEpilogue> Epilogue(const std::string& task,
+                                        absl::Duration timeout);
+  // The task's devices. The first calls `done` as Wait() does;
+  // FAILED_PRECONDITION when the task does not run.
+  void Devices(
+      const std::string& task,
+      std::function<void(absl::StatusOr<std::vector<DeviceUse>>)> done);
+  absl::StatusOr<std::vector<DeviceUse>> Devices(const std::string& task,
+                                                 absl::Duration timeout);
+  // The shim's own.
+  absl::StatusOr<pid_t> Pid(absl::Duration timeout);
   // Asks the shim to end, and its tasks with it.
   absl::Status Shutdown(const std::string& id);
 

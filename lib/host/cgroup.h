@@ -85,6 +85,8 @@ struct CgroupUsage {
   uint64_t oom_kills = 0;
   uint64_t pids = 0;
   std::optional<uint64_t> memory_limit_bytes;  // none: no limit
+  std::optional<uint64_t> swap_bytes;          // none: swap is not accounted
+  std::optional<uint64_t> swap_limit_bytes;    // none: no limit
 };
 
 // What tells of a cgroup's want of memory: a descriptor to wait on, and for

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "lib/host/cgroup.h"
 #include "lib/host/cgroup_files.h"
 
@@ -28,8 +30,22 @@ CgroupUsage V2Usage(const CgroupFiles& files) {
   usage.major_page_faults = memory["pgmajfault"];
   usage.oom_kills = files.ReadTable("memory.events")["oom_kill"];
   usage.memory_limit_bytes = files.MaybeNumber("memory.max");
+  usage.swap_bytes = files.MaybeNumber("memory.swap.current");
+  usage.swap_limit_bytes = files.MaybeNumber("memory.swap.max");
   usage.pids = files.Number("pids.current");
   return usage;
+}
+
+// v1 counts and limits memory and swap together.
+void AddV1Swap(const CgroupFiles& memory, CgroupUsage& usage) {
+  const auto both = memory.MaybeNumber("memory.memsw.usage_in_bytes");
+  if (!both) return;
+  usage.swap_bytes =
+      *both > usage.memory_bytes ? *both - usage.memory_bytes : 0;
+  const auto limit = memory.MaybeNumber("memory.memsw.limit_in_bytes");
+  if (limit.value_or(kV1NoLimit) >= kV1NoLimit) return;
+  usage.swap_limit_bytes =
+      *limit - std::min(*limit, usage.memory_limit_bytes.value_or(0));
 }
 
 CgroupUsage V1Usage(const CgroupFiles& cpuacct, const CgroupFiles& memory,
@@ -51,6 +67,7 @@ CgroupUsage V1Usage(const CgroupFiles& cpuacct, const CgroupFiles& memory,
   if (usage.memory_limit_bytes.value_or(0) >= kV1NoLimit) {
     usage.memory_limit_bytes.reset();
   }
+  AddV1Swap(memory, usage);
   usage.pids = pids.Number("pids.current");
   return usage;
 }

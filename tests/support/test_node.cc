@@ -105,7 +105,8 @@ void TestNode::WriteConfig() {
               bin, "/containerd-shim-serai-v2\"\ntender = \"", bin,
               "/serai-tender\"\n[cgroup]\nparent = \"", cgroup_parent_,
               "\"\n[registry]\nconfig_path = \"\"\n[cni]\nconf_dir = \"",
-              conf_dir, "\"\nbin_dirs = [", bin_dirs, "]\n",
+              conf_dir, "\"\nbin_dirs = [", bin_dirs,
+              "]\n[metrics]\naddress = \"", options_.metrics_address, "\"\n",
               options_.more_config))
           .ok());
 }

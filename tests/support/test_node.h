@@ -28,6 +28,8 @@ namespace serai::testing {
 struct NodeOptions {
   // Appended to the configuration file.
   std::string more_config;
+  // Of /metrics; empty: nowhere.
+  std::string metrics_address;
   // Of seraid, beside PATH: "KEY=value".
   std::vector<std::string> env;
   // The plugins of the default network after bridge.

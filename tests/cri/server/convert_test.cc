@@ -2,9 +2,12 @@
 #include "cri/server/convert.h"
 
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace serai::cri {
 namespace {
+
+using ::serai::testing::TempDir;
 
 PodRecord ReadyPod() {
   PodRecord record;
@@ -87,20 +90,31 @@ TEST(ConvertTest, AnImagesUserIsANumberOrAName) {
   EXPECT_EQ(ToImage(image).username(), "mirage");
 }
 
-TEST(ConvertTest, StatsTellWhatIsLeftOfTheLimit) {
-  host::CgroupUsage usage;
-  usage.cpu_ns = 5;
-  usage.working_set_bytes = 100;
-  usage.memory_limit_bytes = 150;
-  const v1::ContainerStats stats =
-      ToContainerStats(ContainerRecord(), usage, 9);
-  EXPECT_EQ(stats.cpu().timestamp(), 9);
-  EXPECT_EQ(stats.cpu().usage_core_nano_seconds().value(), 5u);
-  EXPECT_EQ(stats.memory().available_bytes().value(), 50u);
-  usage.memory_limit_bytes.reset();
-  EXPECT_FALSE(ToContainerStats(ContainerRecord(), usage, 9)
-                   .memory()
-                   .has_available_bytes());
+TEST(ConvertTest, AnEventHasTheStateOfItsPodAndItsContainers) {
+  TempDir dir;
+  Store store(dir.path());
+  PodRecord pod = ReadyPod();
+  store.Add(std::make_shared<Pod>(store.PodPath("abcdef"), pod));
+  ContainerRecord record;
+  record.set_id("c1");
+  record.set_pod_id("abcdef");
+  record.set_started_at_ns(5);
+  store.Add(std::make_shared<Container>(store.ContainerPath("c1"), record));
+  record.set_id("c2");
+  record.set_pod_id("another");
+  store.Add(std::make_shared<Container>(store.ContainerPath("c2"), record));
+  const v1::ContainerEventResponse event =
+      ToEvent(store, {v1::CONTAINER_STARTED_EVENT, "c1", "abcdef", 9});
+  EXPECT_EQ(event.container_id(), "c1");
+  EXPECT_EQ(event.container_event_type(), v1::CONTAINER_STARTED_EVENT);
+  EXPECT_EQ(event.created_at(), 9);
+  EXPECT_EQ(event.pod_sandbox_status().id(), "abcdef");
+  ASSERT_EQ(event.containers_statuses_size(), 1);
+  EXPECT_EQ(event.containers_statuses(0).id(), "c1");
+  EXPECT_EQ(event.containers_statuses(0).state(), v1::CONTAINER_RUNNING);
+  // Of what is gone there is no state.
+  EXPECT_FALSE(ToEvent(store, {v1::CONTAINER_DELETED_EVENT, "x", "x", 9})
+                   .has_pod_sandbox_status());
 }
 
 }  // namespace
