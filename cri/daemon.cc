@@ -32,6 +32,8 @@
 #include "cri/server/image_service.h"
 #include "cri/server/runtime_service.h"
 #include "cri/state/store.h"
+#include "cri/streaming/node_backend.h"
+#include "cri/streaming/server.h"
 #include "lib/base/file.h"
 #include "lib/host/cgroup.h"
 #include "spdlog/spdlog.h"
@@ -135,8 +137,9 @@ struct Daemon::Parts {
                               store,  watcher,      events};
   PodManager pods{config, shim_options, cgroups, network,
                   store,  containers,   events};
-  RuntimeService runtime_service{{config, shim_options, cgroups, network, store,
-                                  pods, containers, events}};
+  streaming::NodeBackend streaming_backend{store};
+  std::unique_ptr<streaming::Server> streams;
+  std::unique_ptr<RuntimeService> runtime_service;
   ImageService image_service{*images, puller};
   ControlService control_service{*images};
   const Owned owned{config, store};
@@ -175,7 +178,7 @@ struct Daemon::Parts {
   // alone.
   absl::Status RegisterServices(grpc::ServerBuilder& builder) {
     if (config.passthrough.socket.empty()) {
-      builder.RegisterService(&runtime_service);
+      builder.RegisterService(runtime_service.get());
       builder.RegisterService(&image_service);
       builder.RegisterService(&control_service);
       return absl::OkStatus();
@@ -183,13 +186,28 @@ struct Daemon::Parts {
     Router::Options options;
     options.containerd_socket = config.passthrough.socket;
     options.local_socket = LocalSocket(config);
-    options.services = {&runtime_service, &control_service};
+    options.services = {runtime_service.get(), &control_service};
     ASSIGN_OR_RETURN(router, Router::Start(options, owned));
     builder.RegisterCallbackGenericService(router.get());
     return absl::OkStatus();
   }
 
+  absl::Status StartStreaming() {
+    const Config::Streaming& wanted = config.streaming;
+    ASSIGN_OR_RETURN(
+        streams,
+        streaming::Server::Start({wanted.address, wanted.tls_certificate,
+                                  wanted.tls_key, wanted.tls_client_ca},
+                                 streaming_backend),
+        "[streaming]");
+    return absl::OkStatus();
+  }
+
   absl::Status Serve() {
+    RETURN_IF_ERROR(StartStreaming());
+    runtime_service = std::make_unique<RuntimeService>(
+        RuntimeService::Parts{config, shim_options, cgroups, network, store,
+                              pods, containers, events, *streams});
     const std::string& path = config.cri.socket;
     grpc::ServerBuilder builder;
     int port = 0;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <string>
 
@@ -24,6 +26,18 @@ sigset_t BlockSignals() {
   // A shim or client that goes away is an error of a write, not our end.
   ::signal(SIGPIPE, SIG_IGN);
   return signals;
+}
+
+// Each pod takes some descriptors, and each forwarded connection two. What the
+// limit is by default is for programs that select(2).
+void RaiseFileLimit() {
+  constexpr rlim_t kEnough = 65536;
+  rlimit limit = {};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kEnough) {
+    return;
+  }
+  limit.rlim_cur = std::min(limit.rlim_max, kEnough);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int Fail(const absl::Status& status) {
@@ -67,6 +81,7 @@ int main(int argc, char** argv) {
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
 
   const sigset_t signals = BlockSignals();
+  RaiseFileLimit();
   auto config = serai::cri::ReadConfig(config_path, explicitly);
   if (!config.ok()) return Fail(config.status());
   const std::string socket = config->cri.socket;

@@ -15,7 +15,7 @@ packages=(
   libgrpc++-dev libgtest-dev libnl-3-dev libnl-route-3-dev libprotobuf-dev
   libspdlog-dev libssl-dev libtomlplusplus-dev libyaml-cpp-dev
   musl-dev nlohmann-json3-dev prometheus-cpp-dev protobuf-compiler
-  protobuf-compiler-grpc
+  protobuf-compiler-grpc zlib1g-dev
   # to run
   ca-certificates containernetworking-plugins curl iproute2 iptables
 )

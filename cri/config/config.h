@@ -60,6 +60,13 @@ struct Config {
     // Where Prometheus finds /metrics; empty: nowhere.
     std::string address = "127.0.0.1:9469";
   } metrics;
+  // Where attach and port-forward are served. As streaming::ServerOptions.
+  struct Streaming {
+    std::string address = "127.0.0.1:0";
+    std::string tls_certificate;
+    std::string tls_key;
+    std::string tls_client_ca;
+  } streaming;
 
   struct Cgroup {
     // Of pods that come without a cgroup parent; path in the hierarchy.

@@ -33,6 +33,17 @@ const std::vector<Key<Config>>& ConfigKeys() {
           "Directories with hosts.toml, in containerd's shape."),
       KEY(Config, metrics.address, Text(), Reload::kNo,
           "Where Prometheus finds /metrics. \"\": nowhere."),
+      KEY(Config, streaming.address, Text(), Reload::kNo,
+          "Where attach and port-forward are served: an IPv4 address, or an "
+          "IPv6 one in brackets; port 0 is any."),
+      KEY(Config, streaming.tls_certificate, File(Empty::kAllowed), Reload::kNo,
+          "In PEM form, with its chain. With tls_key: https, TLS 1.2 and "
+          "later."),
+      KEY(Config, streaming.tls_key, File(Empty::kAllowed), Reload::kNo,
+          "The certificate's, in PEM form."),
+      KEY(Config, streaming.tls_client_ca, File(Empty::kAllowed), Reload::kNo,
+          "Authorities, in PEM form: clients have to show a certificate of "
+          "theirs."),
       KEY(Config, cgroup.parent, Path(), Reload::kNo,
           "Of pods that come without a cgroup parent."),
       KEY(Config, passthrough.socket, Path(Empty::kAllowed), Reload::kNo,

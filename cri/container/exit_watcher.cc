@@ -178,6 +178,10 @@ void ExitWatcher::RecordExit(Container& container, Shim& shim,
   const TaskEpilogue epilogue =
       shim.Epilogue(container.id, kEpilogueTimeout).value_or(TaskEpilogue{});
   const std::string reason = ReasonOf(exit.exit_status, epilogue);
+  if (container.console_end.watched()) {
+    auto last = shim.LastConsole(container.id);
+    if (last.ok()) container.console_end.Keep(*std::move(last));
+  }
   // Only then is it forgotten, so that who waits finds nothing of it left.
   const absl::Status deleted = shim.Delete(container.id).status();
   if (!deleted.ok() && !absl::IsNotFound(deleted)) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node: version, status, configuration, and what a unikernel cannot do.
+// The node: version, status, configuration.
 #include <unistd.h>
 
 #include <cerrno>
@@ -35,12 +35,6 @@ void AddCondition(const char* type, const absl::Status& status,
   if (status.ok()) return;
   condition->set_reason(reason);
   condition->set_message(std::string(status.message()));
-}
-
-absl::Status NoExec() {
-  return absl::UnimplementedError(
-      "a unikernel has no processes to execute a command in: it is one program "
-      "and its own kernel. Use logs, an HTTP probe or port-forward instead");
 }
 
 }  // namespace
@@ -102,18 +96,6 @@ grpc::Status RuntimeService::UpdateRuntimeConfig(
     runtime::v1::UpdateRuntimeConfigResponse*) {
   // Only the node's pod CIDR is in it, which is the CNI plugins' business.
   return Answer("UpdateRuntimeConfig", "", [] { return absl::OkStatus(); });
-}
-
-grpc::Status RuntimeService::ExecSync(
-    grpc::ServerContext*, const runtime::v1::ExecSyncRequest* request,
-    runtime::v1::ExecSyncResponse*) {
-  return Answer("ExecSync", request->container_id(), NoExec);
-}
-
-grpc::Status RuntimeService::Exec(grpc::ServerContext*,
-                                  const runtime::v1::ExecRequest* request,
-                                  runtime::v1::ExecResponse*) {
-  return Answer("Exec", request->container_id(), NoExec);
 }
 
 }  // namespace serai::cri

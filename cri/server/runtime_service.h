@@ -13,6 +13,7 @@
 #include "cri/pod/pod_manager.h"
 #include "cri/state/store.h"
 #include "cri/stats/stats_reader.h"
+#include "cri/streaming/server.h"
 #include "lib/host/cgroup.h"
 #include "proto/cri/service.grpc.pb.h"
 
@@ -35,6 +36,7 @@ class RuntimeService final : public RuntimeServiceBase {
     PodManager& pods;
     ContainerManager& containers;
     EventHub& events;
+    streaming::Server& streams;
   };
   explicit RuntimeService(const Parts& parts)
       : parts_(parts), stats_(parts.cgroups, parts.store, parts.config.root) {}
@@ -54,8 +56,6 @@ class RuntimeService final : public RuntimeServiceBase {
   SERAI_RPC(Status);
   SERAI_RPC(RuntimeConfig);
   SERAI_RPC(UpdateRuntimeConfig);
-  SERAI_RPC(ExecSync);
-  SERAI_RPC(Exec);
 
   // Pods (runtime_pods.cc).
   SERAI_RPC(RunPodSandbox);
@@ -89,6 +89,12 @@ class RuntimeService final : public RuntimeServiceBase {
   SERAI_RPC(ContainerStats);
   SERAI_RPC(PodSandboxStats);
   SERAI_RPC(ListMetricDescriptors);
+
+  // Streaming, and what a unikernel cannot do (runtime_streaming.cc).
+  SERAI_RPC(ExecSync);
+  SERAI_RPC(Exec);
+  SERAI_RPC(Attach);
+  SERAI_RPC(PortForward);
 
 #undef SERAI_RPC
 #undef SERAI_STREAM_RPC

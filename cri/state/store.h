@@ -14,6 +14,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "cri/state/console_end.h"
 #include "cri/state/record.h"
 #include "cri/stats/cpu_rate.h"
 #include "cri/task/shim.h"
@@ -73,6 +74,7 @@ struct Container {
   CpuRate cpu_rate;
   // A shim has been asked for the counters of its devices and has not answered.
   std::atomic<bool> devices_asked = false;
+  ConsoleEnd console_end;
 };
 
 class Store {

@@ -56,6 +56,11 @@ absl::StatusOr<TaskInfo> InfoOf(const task::StateResponse& response) {
   }
 }
 
+ConsolePart PartOf(shim::v1::AttachResponse response) {
+  return ConsolePart{std::move(*response.mutable_data()),
+                     response.next_offset(), response.lost(), response.ended()};
+}
+
 template <typename Request>
 Request For(const std::string& task) {
   Request request;
@@ -231,6 +236,28 @@ absl::StatusOr<pid_t> Shim::Pid(absl::Duration timeout) {
                        *client_, ttrpc::kControlService, "List", wire::Empty(),
                        absl::Now() + timeout));
   return static_cast<pid_t>(response.shim_pid());
+}
+
+void Shim::ReadConsole(const std::string& task, uint64_t offset,
+                       std::function<void(absl::StatusOr<ConsolePart>)> done) {
+  auto request = For<shim::v1::AttachRequest>(task);
+  request.set_offset(offset);
+  client_->CallAsync(
+      ttrpc::kControlService, "Attach", request.SerializeAsString(),
+      [done = std::move(done)](absl::StatusOr<std::string> bytes) {
+        if (!bytes.ok()) return done(bytes.status());
+        auto response = ttrpc::ParseAnswer<shim::v1::AttachResponse>(*bytes);
+        if (!response.ok()) return done(response.status());
+        done(PartOf(*std::move(response)));
+      });
+}
+
+absl::StatusOr<ConsolePart> Shim::LastConsole(const std::string& task) {
+  ASSIGN_OR_RETURN(auto response,
+                   ttrpc::TypedCall<shim::v1::AttachResponse>(
+                       *client_, ttrpc::kControlService, "Attach",
+                       For<shim::v1::AttachRequest>(task), Deadline()));
+  return PartOf(std::move(response));
 }
 
 absl::Status Shim::Shutdown(const std::string& id) {

@@ -53,6 +53,14 @@ struct DeviceUse {
   uint64_t failed = 0;
 };
 
+// A part of a console.
+struct ConsolePart {
+  std::string data;
+  uint64_t next_offset = 0;
+  uint64_t lost = 0;   // bytes before `data` that are not kept any more
+  bool ended = false;  // the task has ended, and this is the last
+};
+
 struct ShimOptions {
   std::string program;
   std::string tender;
@@ -111,6 +119,14 @@ class Shim {
                                                  absl::Duration timeout);
   // The shim's own.
   absl::StatusOr<pid_t> Pid(absl::Duration timeout);
+  // Calls `done` once, on the connection's thread, with what the task's console
+  // said after `offset` (0: the last lines that are kept): when there is
+  // something or the task has ended, or with nothing after half a minute.
+  // `done` must not block.
+  void ReadConsole(const std::string& task, uint64_t offset,
+                   std::function<void(absl::StatusOr<ConsolePart>)> done);
+  // The last of an ended task's console.
+  absl::StatusOr<ConsolePart> LastConsole(const std::string& task);
   // Asks the shim to end, and its tasks with it.
   absl::Status Shutdown(const std::string& id);
 

@@ -173,23 +173,40 @@ void TcpConnection::ServeRequests() {
       Difference(unacknowledged_, ReplyEnd()) >= 0) {
     reply_sequence_ = unacknowledged_;
     reply_size_ = 0;
+    ContinueReply();
   }
   while (reply_size_ == 0 && !closing_ && request_size_ > 0) {
     Writer reply(buffers_->reply, kReplySize);
-    bool close = false;
+    AnswerEnd end;
     size_t used =
         service_->Serve(peer_.address, {buffers_->request, request_size_},
-                        request_size_ == kRequestSize, reply, close);
+                        request_size_ == kRequestSize, reply, end);
     if (used == 0) break;
     if (used > request_size_) used = request_size_;
     reply_size_ = reply.text().size();
     request_size_ -= used;
     __builtin_memmove(buffers_->request, buffers_->request + used,
                       request_size_);
-    closing_ = close;
+    stream_position_ = 0;
+    stream_size_ = end.stream;
+    close_after_ = end.close;
+    closing_ = end.close && end.stream == 0;
   }
   // Nothing is being answered, and what is left can't become a request.
   if (peer_closed_ && reply_size_ == 0) closing_ = true;
+}
+
+// The next part of an answer that is longer than the buffer: two full segments,
+// which a peer acknowledges at once.
+void TcpConnection::ContinueReply() {
+  const uint64_t left = stream_size_ - stream_position_;
+  if (left == 0) return;
+  const size_t pair = size_t{2} * max_segment_;
+  const size_t room = pair < kReplySize ? pair : kReplySize;
+  reply_size_ = left < room ? static_cast<size_t>(left) : room;
+  service_->Continue(stream_position_, buffers_->reply, reply_size_);
+  stream_position_ += reply_size_;
+  closing_ = close_after_ && stream_position_ == stream_size_;
 }
 
 // Sends what the peer's window allows. A probe sends at least one byte.

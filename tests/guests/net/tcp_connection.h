@@ -13,15 +13,23 @@
 
 namespace serai::guest {
 
+// What comes after an answer.
+struct AnswerEnd {
+  bool close = false;   // the connection's end
+  uint64_t stream = 0;  // before that: bytes that Service::Continue gives
+};
+
 // What is served over the connections.
 class Service {
  public:
   // `data` is what the peer sent and no answer took yet. Appends the answer to
   // the request at its beginning to `reply`, and returns how many bytes that
   // request has; 0 when it is not complete, which it never will be when `full`.
-  // Sets `close` when the connection ends with this answer.
   virtual size_t Serve(Ipv4Address peer, std::string_view data, bool full,
-                       Writer& reply, bool& close) = 0;
+                       Writer& reply, AnswerEnd& end) = 0;
+
+  // Writes `size` bytes of an answer's stream, those after `position`.
+  virtual void Continue(uint64_t position, char* to, size_t size) = 0;
 
  protected:
   ~Service() = default;
@@ -85,6 +93,7 @@ class TcpConnection {
   bool TakeAcknowledgement(const TcpSegment& segment);
   void TakeData(const TcpSegment& segment);
   void ServeRequests();
+  void ContinueReply();
   void Transmit(bool probe);
   void Send(uint8_t flags, uint32_t sequence, std::string_view data);
   void SendSynAck();
@@ -96,6 +105,7 @@ class TcpConnection {
   Buffers* buffers_ = nullptr;
   State state_ = State::kFree;
   bool closing_ = false;      // our side ends with what is being sent
+  bool close_after_ = false;  // our side ends with the answer's stream
   bool peer_closed_ = false;  // the peer's FIN was taken
   bool must_acknowledge_ = false;
   bool progressed_ = false;  // the segment at hand acknowledged something
@@ -117,6 +127,8 @@ class TcpConnection {
   uint64_t last_active_ = 0;
   size_t request_size_ = 0;
   size_t reply_size_ = 0;
+  uint64_t stream_position_ = 0;  // of the answer's stream
+  uint64_t stream_size_ = 0;
 };
 
 }  // namespace serai::guest

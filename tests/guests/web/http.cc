@@ -141,7 +141,7 @@ void AppendTo(Writer& writer, const HttpAnswer& answer) {
   writer.Append("\r\nServer: serai-web\r\nContent-Type: ");
   writer.Append(answer.type);
   writer.Append("\r\nContent-Length: ");
-  writer.Append(answer.body.size());
+  writer.Append(answer.body.size() + answer.stream);
   if (answer.status == 405) writer.Append("\r\nAllow: GET, HEAD");
   writer.Append("\r\nConnection: ");
   writer.Append(answer.keep_alive ? "keep-alive" : "close");

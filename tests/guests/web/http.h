@@ -5,6 +5,7 @@
 // an answer with its length.
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -39,6 +40,7 @@ struct HttpAnswer {
   int status = 200;
   std::string_view type = "text/plain; charset=utf-8";
   std::string_view body;
+  uint64_t stream = 0;  // bytes that follow the body
   bool keep_alive = false;
   bool head_only = false;
 };

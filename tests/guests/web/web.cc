@@ -30,6 +30,7 @@ constexpr OptionSpec kOptions[] = {
 
 // How long the answer to /exit may take to be acknowledged.
 constexpr uint64_t kExitPatience = kSecond;
+constexpr uint64_t kMaxBytes = 1'000'000'000;
 
 class Web final : public Service {
  public:
@@ -37,19 +38,19 @@ class Web final : public Service {
       : address_(address), name_(name) {}
 
   size_t Serve(Ipv4Address peer, std::string_view data, bool full,
-               Writer& reply, bool& close) override {
+               Writer& reply, AnswerEnd& end) override {
     HttpRequest request;
     switch (ParseHttp(data, request)) {
       case HttpParse::kIncomplete:
         if (!full) return 0;
         reply.Append(HttpAnswer{.status = 431, .body = "too long\n"});
         Print("? ? 431 from ", peer);
-        close = true;
+        end.close = true;
         return data.size();
       case HttpParse::kBad:
         reply.Append(HttpAnswer{.status = 400, .body = "bad request\n"});
         Print("? ? 400 from ", peer);
-        close = true;
+        end.close = true;
         return data.size();
       case HttpParse::kComplete:
         break;
@@ -61,11 +62,28 @@ class Web final : public Service {
     Answer(request, body, answer);
     answer.body = body.text();
     answer.head_only = request.method == "HEAD";
+    if (!answer.head_only) end.stream = answer.stream;
     reply.Append(answer);
-    close = !answer.keep_alive;
+    end.close = !answer.keep_alive;
     Print(request.method, " ", request.path, " ", answer.status, " from ",
           peer);
     return request.size;
+  }
+
+  // What /bytes sends: lines of 64 characters that tell their own position.
+  void Continue(uint64_t position, char* to, size_t size) override {
+    constexpr size_t kLine = 64;
+    for (size_t i = 0; i < size; ++i, ++position) {
+      const uint64_t line = position / kLine;
+      const size_t column = position % kLine;
+      if (column < 16) {
+        to[i] = "0123456789abcdef"[line >> (4 * (15 - column)) & 15];
+      } else {
+        to[i] = column == kLine - 1
+                    ? '\n'
+                    : static_cast<char>('a' + (line + column) % 26);
+      }
+    }
   }
 
   bool exiting() const { return exiting_; }
@@ -87,6 +105,8 @@ class Web final : public Service {
       OnExit(request, body, answer);
     } else if (request.path == "/log") {
       OnLog(request, body);
+    } else if (request.path == "/bytes") {
+      OnBytes(request, body, answer);
     } else {
       answer.status = 404;
       body.Append("not found\n");
@@ -121,6 +141,19 @@ class Web final : public Service {
     exiting_ = true;
     exit_status_ = static_cast<int>(*code);
     body.Append("bye\n");
+  }
+
+  static void OnBytes(const HttpRequest& request, Writer& body,
+                      HttpAnswer& answer) {
+    const auto count =
+        ParseNumber(QueryValue(request.query, "n").value_or(""), kMaxBytes);
+    if (!count.has_value()) {
+      answer.status = 400;
+      body.Append("n is a number of bytes, of 1 GB at most\n");
+      return;
+    }
+    answer.type = "application/octet-stream";
+    answer.stream = *count;
   }
 
   static void OnLog(const HttpRequest& request, Writer& body) {

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attach as kubelet and crictl use it: the console of real guests.
+#include "absl/strings/match.h"
+#include "absl/time/clock.h"
+#include "tests/integration/streaming_fixture.h"
+
+namespace serai::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kSuccess[] = R"({"metadata":{},"status":"Success"})";
+
+// Has the guest `web` write a line to its console.
+void Log(const std::string& ip, absl::string_view text) {
+  EXPECT_OK(HttpGet(ip, 80, absl::StrCat("/log?text=", text)));
+}
+
+class AttachTest : public StreamingFixture {
+ protected:
+  struct Attached {
+    std::unique_ptr<SpdyClient> client;
+    std::shared_ptr<SpdyClient::Stream> error;
+    std::shared_ptr<SpdyClient::Stream> in;
+    std::shared_ptr<SpdyClient::Stream> out;
+
+    absl::Status WaitFor(absl::string_view text) const {
+      return client->PumpUntil(
+          [&] { return absl::StrContains(out->data, text); });
+    }
+  };
+
+  absl::StatusOr<Attached> Attach(const std::string& container,
+                                  bool in = false) {
+    Attached attached;
+    ASSIGN_OR_RETURN(attached.client, AttachTo(container, in));
+    ASSIGN_OR_RETURN(attached.error,
+                     attached.client->Open({{"streamtype", "error"}}));
+    if (in) {
+      ASSIGN_OR_RETURN(attached.in,
+                       attached.client->Open({{"streamtype", "stdin"}}));
+    }
+    ASSIGN_OR_RETURN(attached.out,
+                     attached.client->Open({{"streamtype", "stdout"}}));
+    return attached;
+  }
+};
+
+TEST_F(AttachTest, TheLastLinesComeFirstThenWhatIsNewUntilTheGuestEnds) {
+  ASSERT_OK_AND_ASSIGN(const auto web, RunWeb("web"));
+  Log(web.ip, "before");
+  ASSERT_OK_AND_ASSIGN(const Attached attached, Attach(web.container));
+  EXPECT_EQ(attached.client->protocol(), "v4.channel.k8s.io");
+  ASSERT_OK(attached.WaitFor("before\n"));
+  EXPECT_THAT(attached.out->data, HasSubstr("web: listening on"));
+  Log(web.ip, "after");
+  ASSERT_OK(attached.WaitFor("after\n"));
+  (void)HttpGet(web.ip, 80, "/exit?code=3");
+  ASSERT_OK_AND_ASSIGN(const std::string all,
+                       attached.client->ReadToEnd(*attached.out));
+  EXPECT_THAT(all, HasSubstr("web: exiting with status 3"));
+  ASSERT_OK_AND_ASSIGN(const std::string status,
+                       attached.client->ReadToEnd(*attached.error));
+  EXPECT_EQ(status, kSuccess);
+  EXPECT_EQ(attached.client->PumpUntil([] { return false; }).code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(attached.client->went_away());
+}
+
+TEST_F(AttachTest, InputIsTakenAndForgotten) {
+  ASSERT_OK_AND_ASSIGN(const auto web, RunWeb("web"));
+  ASSERT_OK_AND_ASSIGN(const Attached attached, Attach(web.container, true));
+  ASSERT_OK(attached.client->Write(*attached.in, std::string(2 << 20, 'x')));
+  Log(web.ip, "still");
+  ASSERT_OK(attached.WaitFor("still\n"));
+  ASSERT_OK(attached.client->Write(*attached.in, "", true));
+  Log(web.ip, "here");
+  ASSERT_OK(attached.WaitFor("here\n"));
+}
+
+TEST_F(AttachTest, ASlowClientHoldsBackNoOther) {
+  ASSERT_OK_AND_ASSIGN(const auto web, RunWeb("web"));
+  // They don't read.
+  std::vector<Attached> slow;
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_OK_AND_ASSIGN(Attached attached, Attach(web.container));
+    slow.push_back(std::move(attached));
+  }
+  ASSERT_OK_AND_ASSIGN(const Attached quick, Attach(web.container));
+  const std::string filler(1500, 'x');
+  for (int i = 0; i < 300; ++i) {
+    Log(web.ip, absl::StrCat(filler, "line", i, "."));
+    ASSERT_OK(quick.WaitFor(absl::StrCat("line", i, ".")));
+  }
+  // They read at last, to the end of it.
+  for (const Attached& attached : slow) {
+    ASSERT_OK(attached.WaitFor("line299."));
+  }
+}
+
+TEST_F(AttachTest, WhatCannotBeAttachedToIsSaid) {
+  ASSERT_OK_AND_ASSIGN(const auto web, RunWeb("web"));
+  EXPECT_EQ(AttachUrl("nosuch").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(AttachUrl(web.container, false, /*tty=*/true, /*err=*/true)
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
+  (void)HttpGet(web.ip, 80, "/exit?code=0");
+  ASSERT_OK(node_->WaitExited(web.container));
+  const auto exited = AttachUrl(web.container).status();
+  EXPECT_EQ(exited.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(exited.message()), HasSubstr("has exited"));
+  auto config =
+      node_->ContainerConfig(node_->StatusOf(web.container)->image_id(), {});
+  config.mutable_metadata()->set_attempt(1);
+  ASSERT_OK_AND_ASSIGN(const std::string created,
+                       node_->Create(web.pod, config));
+  const auto early = AttachUrl(created).status();
+  EXPECT_THAT(std::string(early.message()), HasSubstr("has not been started"));
+}
+
+TEST_F(AttachTest, ExecSaysWhatToUseInstead) {
+  ASSERT_OK_AND_ASSIGN(const auto web, RunWeb("web"));
+  Call call;
+  cri::ExecRequest request;
+  request.set_container_id(web.container);
+  request.add_cmd("sh");
+  cri::ExecResponse response;
+  const auto status =
+      FromGrpc(node_->runtime().Exec(call.get(), request, &response));
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("attach"));
+  // The path says the same.
+  ASSERT_OK_AND_ASSIGN(std::string url, AttachUrl(web.container));
+  url.replace(url.find("/attach/"), 8, "/exec/");
+  const auto refused = SpdyClient::Connect(url, {"v4.channel.k8s.io"}).status();
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("501"));
+  EXPECT_THAT(std::string(refused.message()),
+              HasSubstr("no processes to execute a command in"));
+}
+
+}  // namespace
+}  // namespace serai::testing
