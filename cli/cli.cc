@@ -114,8 +114,9 @@ absl::StatusOr<std::string> ReadPassword(std::istream& in) {
 }
 
 int RunCli(std::vector<std::string> args, std::istream& in, std::ostream& out,
-           std::ostream& err) {
+           std::ostream& err, bool err_is_terminal) {
   Invocation invocation{in, out, err};
+  invocation.err_is_terminal = err_is_terminal;
   invocation.trailing = TakeTrailing(args);
   CLI::App app(kDescription, "serai");
   app.require_subcommand(1);

@@ -163,6 +163,18 @@ absl::StatusOr<v1::PullImageResponse> Client::PullImage(
   return Call(stubs_->image, &Image::PullImage, request, kTransferDeadline);
 }
 
+absl::StatusOr<std::string> Client::PullImageTold(
+    const control::v1::PullImageRequest& request,
+    const OnProgress& on_progress) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kTransferDeadline);
+  const auto reader = stubs_->control.PullImage(&context, request);
+  control::v1::PullProgress progress;
+  while (reader->Read(&progress)) on_progress(progress);
+  RETURN_IF_ERROR(FromGrpc(reader->Finish()));
+  return progress.image_id();
+}
+
 absl::StatusOr<v1::ImageStatusResponse> Client::ImageStatus(
     const v1::ImageStatusRequest& request) {
   return Call(stubs_->image, &Image::ImageStatus, request);

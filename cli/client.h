@@ -59,6 +59,11 @@ class Client {
 
   // Pulls have an hour.
   absl::StatusOr<v1::PullImageResponse> PullImage(const v1::PullImageRequest&);
+  // The same, told how far it is; UNIMPLEMENTED where only the CRI can do it.
+  // Gives the image's id.
+  using OnProgress = std::function<void(const control::v1::PullProgress&)>;
+  absl::StatusOr<std::string> PullImageTold(
+      const control::v1::PullImageRequest&, const OnProgress& on_progress);
   absl::StatusOr<v1::ImageStatusResponse> ImageStatus(
       const v1::ImageStatusRequest&);
   absl::StatusOr<v1::ListImagesResponse> ListImages(

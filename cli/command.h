@@ -34,6 +34,7 @@ struct Invocation {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
+  bool err_is_terminal = false;
   std::string socket = kDefaultSocket;
   std::string format = "table";  // or "json"
   // What stood after "--".

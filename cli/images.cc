@@ -15,6 +15,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/pull_display.h"
 #include "lib/base/file.h"
 
 namespace serai::cli {
@@ -63,22 +64,38 @@ absl::StatusOr<int> Images(Invocation& invocation) {
   return 0;
 }
 
-absl::StatusOr<int> Pull(Invocation& invocation, const ImageOptions& options) {
+// By the CRI, which says nothing until it is done.
+absl::StatusOr<std::string> PullSilently(
+    Client& client, const control::v1::PullImageRequest& told) {
   v1::PullImageRequest request;
-  request.mutable_image()->set_image(options.image);
+  request.mutable_image()->set_image(told.reference());
+  if (!told.username().empty()) {
+    request.mutable_auth()->set_username(told.username());
+    request.mutable_auth()->set_password(told.password());
+  }
+  ASSIGN_OR_RETURN(const auto pulled, client.PullImage(request));
+  return pulled.image_ref();
+}
+
+absl::StatusOr<int> Pull(Invocation& invocation, const ImageOptions& options) {
+  control::v1::PullImageRequest request;
+  request.set_reference(options.image);
   if (!options.user.empty()) {
-    request.mutable_auth()->set_username(options.user);
-    ASSIGN_OR_RETURN(*request.mutable_auth()->mutable_password(),
-                     ReadPassword(invocation.in));
+    request.set_username(options.user);
+    ASSIGN_OR_RETURN(*request.mutable_password(), ReadPassword(invocation.in));
   }
   ASSIGN_OR_RETURN(const auto client, invocation.Connect());
-  ASSIGN_OR_RETURN(const auto pulled, client->PullImage(request), "pulling ",
-                   options.image);
+  PullDisplay display(invocation.err, invocation.err_is_terminal);
+  absl::StatusOr<std::string> id = client->PullImageTold(
+      request, [&](const control::v1::PullProgress& progress) {
+        if (!invocation.json()) display.Show(progress);
+      });
+  if (absl::IsUnimplemented(id.status())) id = PullSilently(*client, request);
+  RETURN_IF_ERROR(id.status(), "pulling ", options.image);
   if (invocation.json()) {
-    PrintJson(invocation.out,
-              {{"reference", options.image}, {"id", pulled.image_ref()}});
+    PrintJson(invocation.out, {{"reference", options.image}, {"id", *id}});
   } else {
-    invocation.out << Printable(pulled.image_ref()) << '\n';
+    invocation.out << Printable(*id) << '\n';
   }
   return 0;
 }

@@ -173,7 +173,7 @@ absl::StatusOr<std::string> PluginRunner::Run(const std::string& type,
   spec.env = Environment(command, attachment);
   spec.input = input;
   spec.directory = "/";
-  spec.inherited_fd = lock_fd;
+  if (lock_fd >= 0) spec.descriptors = {lock_fd};
   spec.timeout = timeout_;
   spec.max_output = kMaxJsonBytes;
   ASSIGN_OR_RETURN(SubprocessResult result, RunSubprocess(spec), "plugin ",

@@ -24,7 +24,7 @@ class RunLock {
   static absl::StatusOr<RunLock> Take(const std::string& path,
                                       absl::Duration patience);
 
-  // For the plugins (SubprocessSpec::inherited_fd).
+  // For the plugins (SubprocessSpec::descriptors).
   int fd() const { return fd_.get(); }
 
   // Removes the file: nothing runs any more, or what runs may go on.

@@ -98,6 +98,14 @@ ShimOptions ShimOptionsOf(const Config& config) {
       ShimSocketDirectory(config)};
 }
 
+ImageStoreOptions ImageStoreOptionsOf(const Config& config) {
+  ImageStoreOptions options;
+  options.unpacker.program =
+      FindProgram(config.programs.unpacker, "serai-unpack");
+  options.pinned = config.image.pinned;
+  return options;
+}
+
 cni::Options CniOptionsOf(const Config& config) {
   cni::Options options;
   options.conf_dir = config.cni.conf_dir;
@@ -121,6 +129,8 @@ struct Daemon::Parts {
   static PullOptions PullOptionsOf(const Config& config) {
     PullOptions options;
     options.registry.config_path = config.registry.config_path;
+    options.signatures = {config.image.signed_images,
+                          config.image.signature_keys};
     return options;
   }
 
@@ -141,7 +151,8 @@ struct Daemon::Parts {
   std::unique_ptr<streaming::Server> streams;
   std::unique_ptr<RuntimeService> runtime_service;
   ImageService image_service{*images, puller};
-  ControlService control_service{*images};
+  ControlService control_service{
+      *images, config.passthrough.socket.empty() ? &puller : nullptr};
   const Owned owned{config, store};
   std::unique_ptr<Router> router;  // with containerd only
   std::unique_ptr<grpc::Server> server;
@@ -252,7 +263,8 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
   ASSIGN_OR_RETURN(host::CgroupHierarchy cgroups,
                    host::CgroupHierarchy::Detect());
   ASSIGN_OR_RETURN(std::unique_ptr<ImageStore> images,
-                   ImageStore::Open(config.root), "opening the image store");
+                   ImageStore::Open(config.root, ImageStoreOptionsOf(config)),
+                   "opening the image store");
   std::unique_ptr<Daemon> daemon(new Daemon(std::make_unique<Parts>(
       std::move(config), std::move(cgroups), std::move(images))));
   Parts& parts = *daemon->parts_;

@@ -42,6 +42,7 @@ struct Config {
   struct Programs {
     std::string shim;
     std::string tender;
+    std::string unpacker;
   } programs;
 
   std::map<std::string, HandlerConfig> handlers = {{"unikernel", {}}};
@@ -67,6 +68,15 @@ struct Config {
     std::string tls_key;
     std::string tls_client_ca;
   } streaming;
+  struct Image {
+    // Names of images that kubelet's garbage collection passes over
+    // (cri/image/store.h).
+    std::vector<std::string> pinned;
+    // Repositories whose images must be signed by one of the keys, PEM files of
+    // public keys (cri/image/signature_policy.h).
+    std::vector<std::string> signed_images;
+    std::vector<std::string> signature_keys;
+  } image;
 
   struct Cgroup {
     // Of pods that come without a cgroup parent; path in the hierarchy.

@@ -40,6 +40,17 @@ std::string EntryName(const oci::Reference& reference) {
                             : reference.Tagged();
 }
 
+std::string NameOf(const oci::Descriptor& descriptor) {
+  const auto name = descriptor.annotations.find(oci::kAnnotationRefName);
+  return name == descriptor.annotations.end() ? "" : name->second;
+}
+
+template <typename Element, typename Predicate>
+void EraseIf(std::vector<Element>& elements, const Predicate& predicate) {
+  elements.erase(std::remove_if(elements.begin(), elements.end(), predicate),
+                 elements.end());
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const StoredManifest>> LoadManifest(
@@ -66,20 +77,40 @@ absl::StatusOr<std::shared_ptr<const StoredManifest>> LoadManifest(
 
 void Catalog::Add(const std::string& name,
                   std::shared_ptr<const StoredManifest> manifest) {
-  const auto is_replaced = [&](const Entry& entry) {
-    // An image that gets a name needs its nameless entry no more.
-    const bool same =
-        entry.manifest->descriptor.digest == manifest->descriptor.digest;
-    return entry.name.empty() ? same : entry.name == name;
+  const auto is_same = [&](const Entry& entry) {
+    return entry.manifest->descriptor.digest == manifest->descriptor.digest;
   };
-  entries_.erase(std::remove_if(entries_.begin(), entries_.end(), is_replaced),
-                 entries_.end());
-  const bool known =
-      std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-        return entry.manifest->descriptor.digest == manifest->descriptor.digest;
-      });
+  // An image that gets a name needs its nameless entry no more.
+  EraseIf(entries_, [&](const Entry& entry) {
+    return entry.name.empty() ? is_same(entry) : entry.name == name;
+  });
+  EraseIf(unread_, [&](const oci::Descriptor& descriptor) {
+    return !name.empty() && NameOf(descriptor) == name;
+  });
+  const bool known = std::any_of(entries_.begin(), entries_.end(), is_same);
   if (name.empty() && known) return;
   entries_.push_back({name, std::move(manifest)});
+}
+
+void Catalog::AddRemoved(std::shared_ptr<const StoredManifest> manifest) {
+  entries_.push_back({"", std::move(manifest), true});
+}
+
+void Catalog::KeepHeld(const Catalog& before,
+                       const std::set<oci::Digest>& held) {
+  for (const oci::Digest& id : held) {
+    if (Find(id) != nullptr) continue;
+    std::shared_ptr<const StoredManifest> manifest = before.Find(id);
+    if (manifest != nullptr) AddRemoved(std::move(manifest));
+  }
+}
+
+void Catalog::AddUnread(oci::Descriptor descriptor) {
+  unread_.push_back(std::move(descriptor));
+}
+
+std::vector<oci::Descriptor> Catalog::TakeUnread() {
+  return std::exchange(unread_, {});
 }
 
 absl::StatusOr<oci::Digest> Catalog::Resolve(absl::string_view name) const {
@@ -95,7 +126,9 @@ absl::StatusOr<oci::Digest> Catalog::Resolve(absl::string_view name) const {
   std::optional<oci::Digest> found;
   for (const Entry& entry : entries_) {
     const oci::Digest& id = entry.manifest->id();
-    if (!digits || !absl::StartsWith(id.hex(), *digits)) continue;
+    if (entry.removed || !digits || !absl::StartsWith(id.hex(), *digits)) {
+      continue;
+    }
     if (found && !(*found == id)) {
       return absl::InvalidArgumentError(
           absl::StrCat("\"", name, "\" is the beginning of several image ids"));
@@ -125,33 +158,57 @@ void Catalog::RemoveTag(const oci::Reference& reference) {
   for (const Entry& entry : entries_) {
     if (of_image(entry, with_tag)) return;
   }
-  entries_.erase(std::remove_if(entries_.begin(), entries_.end(),
-                                [&](const Entry& entry) {
-                                  return of_image(entry, with_digest);
-                                }),
-                 entries_.end());
+  EraseIf(entries_,
+          [&](const Entry& entry) { return of_image(entry, with_digest); });
 }
 
 void Catalog::Remove(absl::string_view name) {
+  const absl::StatusOr<oci::Reference> reference = oci::Reference::Parse(name);
+  if (reference.ok()) {
+    EraseIf(unread_, [&](const oci::Descriptor& descriptor) {
+      return NameOf(descriptor) == EntryName(*reference);
+    });
+  }
   const absl::StatusOr<oci::Digest> id = Resolve(name);
   if (!id.ok()) return;
-  const absl::StatusOr<oci::Reference> reference = oci::Reference::Parse(name);
   if (reference.ok() && !reference->digest()) {
     const bool is_tag = std::any_of(
         entries_.begin(), entries_.end(),
         [&](const Entry& entry) { return entry.name == reference->Tagged(); });
     if (is_tag) return RemoveTag(*reference);
   }
-  entries_.erase(std::remove_if(entries_.begin(), entries_.end(),
-                                [&](const Entry& entry) {
-                                  return entry.manifest->id() == *id;
-                                }),
-                 entries_.end());
+  Forget(*id);
+}
+
+void Catalog::Forget(const oci::Digest& id) {
+  EraseIf(entries_,
+          [&](const Entry& entry) { return entry.manifest->id() == id; });
+}
+
+void Catalog::DropRemoved(const std::set<oci::Digest>& held) {
+  EraseIf(entries_, [&](const Entry& entry) {
+    return entry.removed && held.count(entry.manifest->id()) == 0;
+  });
+}
+
+std::shared_ptr<const StoredManifest> Catalog::Find(
+    const oci::Digest& id) const {
+  for (const Entry& entry : entries_) {
+    if (entry.manifest->id() == id) return entry.manifest;
+  }
+  return nullptr;
+}
+
+bool Catalog::has_removed() const {
+  return std::any_of(entries_.begin(), entries_.end(),
+                     [](const Entry& entry) { return entry.removed; });
 }
 
 std::vector<oci::Digest> Catalog::Ids() const {
   std::set<oci::Digest> ids;
-  for (const Entry& entry : entries_) ids.insert(entry.manifest->id());
+  for (const Entry& entry : entries_) {
+    if (!entry.removed) ids.insert(entry.manifest->id());
+  }
   return {ids.begin(), ids.end()};
 }
 
@@ -190,13 +247,21 @@ std::set<oci::Digest> Catalog::NeededBlobs() const {
   return needed;
 }
 
+std::set<oci::Digest> Catalog::NeededTrees() const {
+  std::set<oci::Digest> needed;
+  for (const Entry& entry : entries_) needed.insert(entry.manifest->id());
+  return needed;
+}
+
 oci::Index Catalog::ToIndex() const {
   oci::Index index;
+  index.manifests = unread_;
   for (const Entry& entry : entries_) {
     oci::Descriptor descriptor = entry.manifest->descriptor;
     if (!entry.name.empty()) {
       descriptor.annotations[oci::kAnnotationRefName] = entry.name;
     }
+    if (entry.removed) descriptor.annotations[kAnnotationRemoved] = "true";
     index.manifests.push_back(std::move(descriptor));
   }
   return index;

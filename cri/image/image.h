@@ -20,6 +20,7 @@ struct Image {
   oci::ImageConfig config;
   oci::StringMap annotations;  // the manifest's
   std::string rootfs;          // absolute path of the unpacked tree
+  bool pinned = false;         // kubelet's garbage collection passes it over
 };
 
 }  // namespace serai::cri

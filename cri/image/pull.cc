@@ -24,22 +24,42 @@ bool IsRegistryUnavailable(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
 }
 
+// One call of Pull().
+struct Puller::Run {
+  ProgressReporter progress;
+  const oci::Cancelled& cancelled;
+  // The blob that this pull waits for or fetches.
+  const oci::Descriptor* blob = nullptr;
+  const Fetch* fetch = nullptr;
+
+  // What is called all the time while anything is waited for.
+  bool Poll() {
+    if (fetch != nullptr) progress.SetReceived(blob->digest, fetch->received);
+    progress.Tick();
+    return cancelled && cancelled();
+  }
+};
+
 absl::StatusOr<Image> Puller::Pull(const oci::Reference& reference,
                                    const oci::Credentials& credentials,
-                                   oci::Cancelled cancelled) {
+                                   const oci::Cancelled& cancelled,
+                                   const PullObserver& observer) {
   const std::string what = absl::StrCat("pulling ", reference.ToString());
-  ASSIGN_OR_RETURN(const std::unique_ptr<oci::RegistryClient> client,
-                   oci::RegistryClient::Create(
-                       reference, credentials, options_.registry,
-                       oci::RegistryClient::Access::kPull, cancelled),
-                   what);
-  ASSIGN_OR_RETURN(Image image, Transfer(reference, *client, cancelled), what);
+  Run run{ProgressReporter(reference.ToString(), observer), cancelled};
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<oci::RegistryClient> client,
+      oci::RegistryClient::Create(reference, credentials, options_.registry,
+                                  oci::RegistryClient::Access::kPull,
+                                  [&run] { return run.Poll(); }),
+      what);
+  ASSIGN_OR_RETURN(Image image, Transfer(reference, *client, run), what);
+  run.progress.Finish(image.id);
   return image;
 }
 
 absl::StatusOr<Image> Puller::Transfer(const oci::Reference& reference,
-                                       oci::RegistryClient& client,
-                                       const oci::Cancelled& cancelled) {
+                                       oci::RegistryClient& client, Run& run) {
+  run.progress.SetStage(PullStage::kResolving);
   // When the last lease ends, blobs that no image needs are collected: that is
   // how a failed pull leaves nothing.
   const ImageStore::Lease lease = store_.AcquireLease();
@@ -47,6 +67,8 @@ absl::StatusOr<Image> Puller::Transfer(const oci::Reference& reference,
       const oci::FetchedManifest top,
       client.GetManifest(reference.tag(),
                          reference.digest().value_or(oci::Digest())));
+  RETURN_IF_ERROR(CheckSignature(options_.signatures, reference, top.digest,
+                                 store_.layout(), client));
   ASSIGN_OR_RETURN(const oci::FetchedManifest fetched,
                    ManifestForThisMachine(top, client));
   ASSIGN_OR_RETURN(const oci::Manifest manifest,
@@ -54,15 +76,18 @@ absl::StatusOr<Image> Puller::Transfer(const oci::Reference& reference,
   RETURN_IF_ERROR(CheckManifest(manifest));
 
   // The config decides whether the layers are worth their bytes.
-  RETURN_IF_ERROR(FetchBlob(manifest.config, client, cancelled));
+  RETURN_IF_ERROR(FetchBlob(manifest.config, client, run));
   RETURN_IF_ERROR(CheckConfig(manifest));
+  run.progress.SetLayers(manifest.layers);
   for (const oci::Descriptor& layer : manifest.layers) {
-    RETURN_IF_ERROR(FetchBlob(layer, client, cancelled));
+    RETURN_IF_ERROR(FetchBlob(layer, client, run));
   }
   ASSIGN_OR_RETURN(
       const oci::Descriptor stored,
       store_.layout().WriteBlob(fetched.media_type, fetched.content));
-  return store_.Put(reference, stored, top.digest);
+  run.progress.SetStage(PullStage::kUnpacking);
+  return store_.Put(reference, stored, top.digest,
+                    [&run] { return run.Poll(); });
 }
 
 absl::StatusOr<oci::FetchedManifest> Puller::ManifestForThisMachine(
@@ -127,10 +152,23 @@ absl::Status Puller::CheckConfig(const oci::Manifest& manifest) const {
 }
 
 absl::Status Puller::FetchBlob(const oci::Descriptor& blob,
-                               oci::RegistryClient& client,
-                               const oci::Cancelled& cancelled) {
-  RETURN_IF_ERROR(BeginFetch(blob.digest, cancelled));
-  const absl::Cleanup end = [&] { EndFetch(blob.digest); };
+                               oci::RegistryClient& client, Run& run) {
+  const std::shared_ptr<Fetch> fetch = Join(blob.digest);
+  run.blob = &blob;
+  run.fetch = fetch.get();
+  const absl::Cleanup leave = [&] {
+    run.fetch = nullptr;
+    Leave(blob.digest);
+  };
+  RETURN_IF_ERROR(TakeTurn(*fetch, run));
+  const absl::Cleanup end = [&] { EndTurn(*fetch); };
+  RETURN_IF_ERROR(FetchAlone(blob, client, *fetch));
+  run.progress.SetReceived(blob.digest, blob.size);
+  return absl::OkStatus();
+}
+
+absl::Status Puller::FetchAlone(const oci::Descriptor& blob,
+                                oci::RegistryClient& client, Fetch& fetch) {
   const oci::Layout& layout = store_.layout();
   if (layout.HasBlob(blob.digest)) {
     ASSIGN_OR_RETURN(const int64_t size, layout.BlobSize(blob.digest));
@@ -139,27 +177,52 @@ absl::Status Puller::FetchBlob(const oci::Descriptor& blob,
         absl::StrCat("the manifest gives ", blob.digest.ToString(), " ",
                      blob.size, " bytes, it has ", size));
   }
-  ASSIGN_OR_RETURN(oci::BlobWriter writer,
-                   layout.StartBlob(blob.digest, blob.size));
-  return client.GetBlob(blob, writer);
-}
-
-absl::Status Puller::BeginFetch(const oci::Digest& digest,
-                                const oci::Cancelled& cancelled) {
-  const absl::MutexLock lock(&mutex_);
-  while (!fetching_.insert(digest).second) {
-    if (cancelled && cancelled()) {
-      return absl::CancelledError("the pull was cancelled");
-    }
-    fetched_.WaitWithTimeout(&mutex_, kCancelPoll);
+  // Another manifest may have lied about the length.
+  if (fetch.partial == nullptr || fetch.size != blob.size) {
+    ASSIGN_OR_RETURN(oci::BlobWriter writer,
+                     layout.StartBlob(blob.digest, blob.size));
+    fetch.partial = std::make_unique<oci::BlobWriter>(std::move(writer));
+    fetch.size = blob.size;
   }
+  RETURN_IF_ERROR(client.GetBlob(blob, *fetch.partial, [&fetch] {
+    fetch.received = fetch.partial->written();
+  }));
+  fetch.partial.reset();
   return absl::OkStatus();
 }
 
-void Puller::EndFetch(const oci::Digest& digest) {
+std::shared_ptr<Puller::Fetch> Puller::Join(const oci::Digest& digest) {
   const absl::MutexLock lock(&mutex_);
-  fetching_.erase(digest);
-  fetched_.SignalAll();
+  std::shared_ptr<Fetch>& fetch = fetches_[digest];
+  if (fetch == nullptr) fetch = std::make_shared<Fetch>();
+  ++fetch->users;
+  return fetch;
+}
+
+void Puller::Leave(const oci::Digest& digest) {
+  const absl::MutexLock lock(&mutex_);
+  const auto fetch = fetches_.find(digest);
+  if (--fetch->second->users == 0) fetches_.erase(fetch);
+}
+
+absl::Status Puller::TakeTurn(Fetch& fetch, Run& run) {
+  for (;;) {
+    {
+      const absl::MutexLock lock(&mutex_);
+      if (fetch.busy) ended_.WaitWithTimeout(&mutex_, kCancelPoll);
+      if (!fetch.busy) {
+        fetch.busy = true;
+        return absl::OkStatus();
+      }
+    }
+    if (run.Poll()) return absl::CancelledError("the pull was cancelled");
+  }
+}
+
+void Puller::EndTurn(Fetch& fetch) {
+  const absl::MutexLock lock(&mutex_);
+  fetch.busy = false;
+  ended_.SignalAll();
 }
 
 }  // namespace serai::cri

@@ -9,31 +9,29 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
-#include <set>
-#include <system_error>
+#include <map>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
 #include "cri/image/catalog.h"
-#include "cri/image/unpack.h"
+#include "cri/image/disk_usage.h"
+#include "cri/image/pattern.h"
+#include "cri/image/trees.h"
 #include "lib/base/fault.h"
 #include "lib/base/file.h"
-#include "lib/oci/archive.h"
+#include "spdlog/spdlog.h"
 
 namespace serai::cri {
 namespace {
 
 constexpr mode_t kRootMode = 0711;
-constexpr mode_t kTreeMode = 0755;
+// The unpacker's files are its user's for a moment.
+constexpr mode_t kUnpackedMode = 0700;
 // A file that Remove() gives up for its new index.
 constexpr char kReserve[] = "reserve";
 constexpr off_t kReserveBytes = 64 * 1024;
-// What is on its way in or out of unpacked/; never an image's name.
-constexpr char kIncoming[] = ".incoming.";
-constexpr char kOutgoing[] = ".outgoing.";
 
 absl::StatusOr<UniqueFd> Lock(const std::string& root) {
   const std::string path = JoinPath(root, "lock");
@@ -62,28 +60,33 @@ std::vector<std::string> NamesIn(const std::vector<std::string>& words) {
   return names;
 }
 
-absl::Status AddUsage(const std::string& directory, ImageFsUsage& usage) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  fs::recursive_directory_iterator it(directory, error);
-  // Files come and go meanwhile; what is gone counts no more.
-  for (; !error && it != fs::recursive_directory_iterator();
-       it.increment(error)) {
-    struct stat st = {};
-    if (::lstat(it->path().c_str(), &st) != 0) continue;
-    usage.used_bytes += static_cast<uint64_t>(st.st_blocks) * 512;
-    ++usage.used_inodes;
-  }
-  if (error && error != std::errc::no_such_file_or_directory) {
-    return ErrnoStatus(error.value(), absl::StrCat("reading ", directory));
-  }
-  return absl::OkStatus();
+// Content that will not come back by itself.
+bool IsLost(const absl::Status& status) {
+  return absl::IsNotFound(status) || absl::IsDataLoss(status) ||
+         absl::IsInvalidArgument(status);
+}
+
+bool IsPinned(const Image& image, const std::vector<std::string>& patterns) {
+  if (patterns.empty()) return false;
+  const auto matches = [&](const std::string& name) {
+    const absl::StatusOr<oci::Reference> reference =
+        oci::Reference::Parse(name);
+    return MatchesAny(name, patterns) ||
+           (reference.ok() && MatchesAny(reference->Name(), patterns));
+  };
+  return std::any_of(image.repo_tags.begin(), image.repo_tags.end(), matches) ||
+         std::any_of(image.repo_digests.begin(), image.repo_digests.end(),
+                     matches);
 }
 
 }  // namespace
 
 struct ImageStore::State {
+  State(std::string directory, UnpackerOptions unpacker)
+      : trees(std::move(directory), std::move(unpacker)) {}
+
   UniqueFd lock;
+  Trees trees;
   // Held over a whole change, the write of index.json included. Taken before
   // `mutex`.
   absl::Mutex changing;
@@ -92,8 +95,9 @@ struct ImageStore::State {
       std::make_shared<Catalog>();
   int leases ABSL_GUARDED_BY(mutex) = 0;
   bool collecting ABSL_GUARDED_BY(mutex) = false;
-  // Image ids by holder.
-  std::map<std::string, oci::Digest> held ABSL_GUARDED_BY(mutex);
+  bool restored ABSL_GUARDED_BY(mutex) = false;
+  // The id of the image that each has.
+  std::map<std::string, oci::Digest> holders ABSL_GUARDED_BY(mutex);
 
   bool NotCollecting() const ABSL_SHARED_LOCKS_REQUIRED(mutex) {
     return !collecting;
@@ -102,18 +106,20 @@ struct ImageStore::State {
     const absl::MutexLock hold(&mutex);
     return catalog;
   }
-  std::set<std::string> HeldTrees() {
-    const absl::MutexLock hold(&mutex);
-    std::set<std::string> names;
-    for (const auto& [holder, id] : held) names.insert(std::string(id.hex()));
-    return names;
+  std::set<oci::Digest> Held() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    std::set<oci::Digest> held;
+    for (const auto& [holder, id] : holders) held.insert(id);
+    return held;
   }
 };
 
-ImageStore::ImageStore(std::string root, oci::Layout layout)
+ImageStore::ImageStore(std::string root, oci::Layout layout,
+                       ImageStoreOptions options)
     : root_(std::move(root)),
       layout_(std::move(layout)),
-      state_(std::make_unique<State>()) {}
+      options_(std::move(options)),
+      state_(std::make_unique<State>(JoinPath(root_, "unpacked"),
+                                     options_.unpacker)) {}
 ImageStore::~ImageStore() = default;
 
 ImageStore::Lease ImageStore::AcquireLease() {
@@ -131,18 +137,22 @@ ImageStore::Lease::~Lease() {
     const absl::MutexLock hold(&state.mutex);
     --state.leases;
   }
-  // What cannot be removed now is tried again with the next change.
-  store_->Collect().IgnoreError();
+  store_->CollectOrTell();
 }
 
 absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(
-    const std::string& root) {
+    const std::string& root, const ImageStoreOptions& options) {
   RETURN_IF_ERROR(MakeDirs(root, kRootMode));
   ASSIGN_OR_RETURN(UniqueFd lock, Lock(root));
-  RETURN_IF_ERROR(MakeDirs(JoinPath(root, "unpacked"), kRootMode));
+  const std::string unpacked = JoinPath(root, "unpacked");
+  RETURN_IF_ERROR(MakeDirs(unpacked, kUnpackedMode));
+  if (::chmod(unpacked.c_str(), kUnpackedMode) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("chmod ", unpacked));
+  }
   ASSIGN_OR_RETURN(oci::Layout layout,
                    oci::Layout::Create(JoinPath(root, "images")));
-  std::unique_ptr<ImageStore> store(new ImageStore(root, std::move(layout)));
+  std::unique_ptr<ImageStore> store(
+      new ImageStore(root, std::move(layout), options));
   store->state_->lock = std::move(lock);
   RETURN_IF_ERROR(store->Recover(), "image store ", root);
   store->KeepReserve();
@@ -155,50 +165,103 @@ void ImageStore::KeepReserve() const {
   if (fd.ok()) ::posix_fallocate(fd->get(), 0, kReserveBytes);
 }
 
+void ImageStore::Load(const oci::Descriptor& entry, bool tell,
+                      Catalog& catalog) const {
+  const auto annotation = entry.annotations.find(oci::kAnnotationRefName);
+  const std::string name =
+      annotation == entry.annotations.end() ? "" : annotation->second;
+  auto stored = LoadManifest(layout_, entry);
+  if (!stored.ok()) {
+    const bool lost = IsLost(stored.status());
+    if (!lost) catalog.AddUnread(entry);
+    if (!lost && !tell) return;
+    spdlog::warn("image {} ({}): {}: {}", name, entry.digest.ToString(),
+                 lost ? "forgotten, pull or load it again"
+                      : "can't be read now, to be tried again",
+                 std::string(stored.status().message()));
+  } else if (entry.annotations.count(kAnnotationRemoved) != 0) {
+    catalog.AddRemoved(*std::move(stored));
+  } else {
+    catalog.Add(name, *std::move(stored));
+  }
+}
+
 absl::Status ImageStore::Recover() {
   RETURN_IF_ERROR(layout_.RemoveLeftovers());
   ASSIGN_OR_RETURN(const oci::Index index, layout_.ReadIndex());
   Catalog catalog;
   for (const oci::Descriptor& entry : index.manifests) {
-    const auto stored = LoadManifest(layout_, entry);
-    // An image that is not whole is pulled again when it is wanted.
-    if (!stored.ok() || !Unpack(**stored).ok()) continue;
-    const auto name = entry.annotations.find(oci::kAnnotationRefName);
-    catalog.Add(name == entry.annotations.end() ? "" : name->second, *stored);
+    Load(entry, /*tell=*/true, catalog);
+  }
+  for (const oci::Digest& id : catalog.NeededTrees()) {
+    const absl::Status made = MakeTree(*catalog.Find(id), nullptr);
+    if (made.ok()) continue;
+    spdlog::warn("image {}: {}: {}", id.ToString(),
+                 IsLost(made) ? "forgotten, pull or load it again"
+                              : "not unpacked, to be tried again on use",
+                 std::string(made.message()));
+    if (IsLost(made)) catalog.Forget(id);
   }
   RETURN_IF_ERROR(Commit(std::move(catalog)));
   return Collect();
 }
 
-std::string ImageStore::TreePath(const oci::Digest& id) const {
-  return JoinPath(JoinPath(root_, "unpacked"), id.hex());
+absl::Status ImageStore::MakeTree(const StoredManifest& stored,
+                                  const Cancelled& cancelled) const {
+  absl::Status made = state_->trees.Make(layout_, stored, cancelled);
+  if (!IsLost(made)) return made;
+  // A layer that the disk has changed since it came would be taken for good by
+  // the next pull.
+  for (const oci::Descriptor& layer : stored.manifest.layers) {
+    const absl::StatusOr<UniqueFd> fd = layout_.OpenBlob(layer.digest);
+    if (!fd.ok()) continue;
+    const absl::StatusOr<oci::Digest> found = oci::DigestOfFile(fd->get());
+    if (!found.ok() || *found == layer.digest) continue;
+    made = FirstError(absl::DataLossError(absl::StrCat(
+                          "layer ", layer.digest.ToString(),
+                          " is damaged on the disk, and removed from it")),
+                      layout_.RemoveBlob(layer.digest));
+  }
+  return made;
 }
 
-absl::Status ImageStore::Unpack(const StoredManifest& stored) const {
-  const std::string path = TreePath(stored.id());
-  if (PathExists(path)) return absl::OkStatus();
-  const std::string parent = JoinPath(root_, "unpacked");
-  std::string temporary = absl::StrCat(JoinPath(parent, kIncoming), "XXXXXX");
-  if (::mkdtemp(temporary.data()) == nullptr) {
-    return ErrnoStatus(errno, absl::StrCat("mkdir in ", parent));
+void ImageStore::RetryUnread() const {
+  Catalog catalog = *state_->Snapshot();
+  if (!catalog.has_unread()) return;
+  for (const oci::Descriptor& entry : catalog.TakeUnread()) {
+    Load(entry, /*tell=*/false, catalog);
   }
-  absl::Status status =
-      UnpackLayers(layout_, stored.manifest, stored.config, temporary);
-  if (status.ok() && ::chmod(temporary.c_str(), kTreeMode) != 0) {
-    status = ErrnoStatus(errno, absl::StrCat("chmod ", temporary));
+  const absl::Status committed = Commit(std::move(catalog));
+  if (!committed.ok()) {
+    spdlog::warn("image index: {}", std::string(committed.message()));
   }
-  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) == 0) {
-    return absl::OkStatus();
-  }
-  // Another pull of the same image was faster.
-  const bool lost_race = status.ok() && (errno == EEXIST || errno == ENOTEMPTY);
-  if (status.ok() && !lost_race) {
-    status = ErrnoStatus(errno, absl::StrCat("rename to ", path));
-  }
-  return FirstError(status, RemoveTree(temporary));
 }
 
-absl::Status ImageStore::Commit(Catalog catalog) {
+std::shared_ptr<const Catalog> ImageStore::Current() const {
+  if (state_->Snapshot()->has_unread()) {
+    const absl::MutexLock hold(&state_->changing);
+    RetryUnread();
+  }
+  return state_->Snapshot();
+}
+
+absl::Status ImageStore::Change(absl::FunctionRef<void(Catalog&)> edit) {
+  State& state = *state_;
+  const absl::MutexLock hold(&state.changing);
+  RetryUnread();
+  const std::shared_ptr<const Catalog> before = state.Snapshot();
+  Catalog catalog = *before;
+  edit(catalog);
+  {
+    const absl::MutexLock lock(&state.mutex);
+    const std::set<oci::Digest> held = state.Held();
+    catalog.KeepHeld(*before, held);
+    if (state.restored) catalog.DropRemoved(held);
+  }
+  return Commit(std::move(catalog));
+}
+
+absl::Status ImageStore::Commit(Catalog catalog) const {
   RETURN_IF_ERROR(FaultPoint("image-commit"));
   const oci::Index index = catalog.ToIndex();
   const absl::StatusOr<oci::Index> written = layout_.ReadIndex();
@@ -208,6 +271,14 @@ absl::Status ImageStore::Commit(Catalog catalog) {
   const absl::MutexLock hold(&state_->mutex);
   state_->catalog = std::make_shared<const Catalog>(std::move(catalog));
   return absl::OkStatus();
+}
+
+// What can't be removed now is tried again with the next change.
+void ImageStore::CollectOrTell() {
+  const absl::Status collected = Collect();
+  if (collected.ok()) return;
+  spdlog::warn("removing what no image needs: {}",
+               std::string(collected.message()));
 }
 
 absl::Status ImageStore::Collect() {
@@ -228,6 +299,8 @@ absl::Status ImageStore::Collect() {
 }
 
 absl::Status ImageStore::CollectNow(const Catalog& catalog) const {
+  // What belongs to a manifest that can't be read is not known.
+  if (catalog.has_unread()) return absl::OkStatus();
   absl::Status status;
   const std::set<oci::Digest> needed = catalog.NeededBlobs();
   ASSIGN_OR_RETURN(const std::vector<oci::Digest> blobs, layout_.ListBlobs());
@@ -235,72 +308,25 @@ absl::Status ImageStore::CollectNow(const Catalog& catalog) const {
     if (needed.count(blob) != 0) continue;
     status = FirstError(status, layout_.RemoveBlob(blob));
   }
-  std::set<std::string> trees = state_->HeldTrees();
-  for (const oci::Digest& id : catalog.Ids()) {
-    trees.insert(std::string(id.hex()));
-  }
-  const std::string parent = JoinPath(root_, "unpacked");
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(parent));
-  for (const std::string& name : names) {
-    if (trees.count(name) != 0) continue;
-    std::string path = JoinPath(parent, name);
-    // A tree that is half removed must not be taken for an image's.
-    if (name[0] != '.') {
-      const std::string outgoing =
-          absl::StrCat(JoinPath(parent, kOutgoing), name);
-      if (::rename(path.c_str(), outgoing.c_str()) != 0) {
-        status = FirstError(status, ErrnoStatus(errno, "rename " + path));
-        continue;
-      }
-      path = outgoing;
-    }
-    status = FirstError(status, RemoveTree(path));
-  }
-  return status;
+  return FirstError(status, state_->trees.RemoveOthers(catalog.NeededTrees()));
 }
 
 Image ImageStore::Describe(const Catalog& catalog,
                            const oci::Digest& id) const {
   Image image = catalog.Describe(id);
-  image.rootfs = TreePath(id);
+  image.rootfs = state_->trees.PathOf(id);
+  image.pinned = IsPinned(image, options_.pinned);
   return image;
 }
 
 absl::StatusOr<Image> ImageStore::Resolve(absl::string_view name) const {
-  const std::shared_ptr<const Catalog> catalog = state_->Snapshot();
+  const std::shared_ptr<const Catalog> catalog = Current();
   ASSIGN_OR_RETURN(const oci::Digest id, catalog->Resolve(name));
   return Describe(*catalog, id);
 }
 
-absl::StatusOr<Image> ImageStore::Acquire(absl::string_view name,
-                                          const std::string& holder) {
-  State& state = *state_;
-  const absl::MutexLock hold(&state.mutex);
-  // What is being collected is not in the catalog any more.
-  ASSIGN_OR_RETURN(const oci::Digest id, state.catalog->Resolve(name));
-  state.held.insert_or_assign(holder, id);
-  return Describe(*state.catalog, id);
-}
-
-absl::Status ImageStore::Release(const std::string& holder) {
-  {
-    const absl::MutexLock hold(&state_->mutex);
-    if (state_->held.erase(holder) == 0) return absl::OkStatus();
-  }
-  return Collect();
-}
-
-void ImageStore::Restore(const std::map<std::string, std::string>& held) {
-  const absl::MutexLock hold(&state_->mutex);
-  state_->held.clear();
-  for (const auto& [holder, text] : held) {
-    absl::StatusOr<oci::Digest> id = oci::Digest::Parse(text);
-    if (id.ok()) state_->held.emplace(holder, *std::move(id));
-  }
-}
-
 std::vector<Image> ImageStore::List() const {
-  const std::shared_ptr<const Catalog> catalog = state_->Snapshot();
+  const std::shared_ptr<const Catalog> catalog = Current();
   std::vector<Image> images;
   for (const oci::Digest& id : catalog->Ids()) {
     images.push_back(Describe(*catalog, id));
@@ -308,26 +334,91 @@ std::vector<Image> ImageStore::List() const {
   return images;
 }
 
+absl::StatusOr<Image> ImageStore::Acquire(absl::string_view name,
+                                          const std::string& holder) {
+  State& state = *state_;
+  // The tree is made without a lock; nothing of it is collected meanwhile.
+  const Lease lease = AcquireLease();
+  std::shared_ptr<const Catalog> catalog;
+  oci::Digest id;
+  {
+    const absl::MutexLock changing(&state.changing);
+    RetryUnread();
+    catalog = state.Snapshot();
+    const absl::StatusOr<oci::Digest> whole = oci::Digest::Parse(name);
+    if (whole.ok() && catalog->Find(*whole) != nullptr) {
+      id = *whole;
+    } else {
+      ASSIGN_OR_RETURN(id, catalog->Resolve(name));
+    }
+    const absl::MutexLock lock(&state.mutex);
+    state.holders.insert_or_assign(holder, id);
+  }
+  const absl::Status made = MakeTree(*catalog->Find(id), nullptr);
+  if (made.ok()) return Describe(*catalog, id);
+  {
+    const absl::MutexLock lock(&state.mutex);
+    state.holders.erase(holder);
+  }
+  if (IsLost(made)) {
+    RETURN_IF_ERROR(Change([&](Catalog& c) { c.Forget(id); }));
+  }
+  return Annotate(made, absl::StrCat("unpacking image ", id.ToString()));
+}
+
+absl::Status ImageStore::Release(const std::string& holder) {
+  {
+    const absl::MutexLock lock(&state_->mutex);
+    if (state_->holders.erase(holder) == 0) return absl::OkStatus();
+  }
+  return DropUnheld();
+}
+
+void ImageStore::Restore(const std::map<std::string, std::string>& held) {
+  {
+    const absl::MutexLock lock(&state_->mutex);
+    state_->restored = true;
+    state_->holders.clear();
+    for (const auto& [holder, text] : held) {
+      absl::StatusOr<oci::Digest> id = oci::Digest::Parse(text);
+      if (id.ok()) state_->holders.emplace(holder, *std::move(id));
+    }
+  }
+  const absl::Status dropped = DropUnheld();
+  if (dropped.ok()) return;
+  spdlog::warn("removing images that nothing uses: {}",
+               std::string(dropped.message()));
+}
+
+absl::Status ImageStore::DropUnheld() {
+  if (!state_->Snapshot()->has_removed()) return absl::OkStatus();
+  RETURN_IF_ERROR(Change([](Catalog&) {}));
+  return Collect();
+}
+
 absl::StatusOr<Image> ImageStore::Put(const oci::Reference& reference,
                                       const oci::Descriptor& manifest,
-                                      const oci::Digest& resolved) {
+                                      const oci::Digest& resolved,
+                                      const Cancelled& cancelled) {
   const Lease lease = AcquireLease();
   ASSIGN_OR_RETURN(const auto stored, LoadManifest(layout_, manifest));
-  RETURN_IF_ERROR(Unpack(*stored), reference.ToString());
-  const absl::MutexLock hold(&state_->changing);
-  Catalog catalog = *state_->Snapshot();
-  // Who asks for a digest has not been told what the tag is.
-  if (!reference.digest()) catalog.Add(reference.Tagged(), stored);
-  catalog.Add(reference.WithDigest(resolved), stored);
-  RETURN_IF_ERROR(Commit(catalog));
-  return Describe(catalog, stored->id());
+  RETURN_IF_ERROR(MakeTree(*stored, cancelled), reference.ToString());
+  Image image;
+  RETURN_IF_ERROR(Change([&](Catalog& catalog) {
+    // Who asks for a digest has not been told what the tag is.
+    if (!reference.digest()) catalog.Add(reference.Tagged(), stored);
+    catalog.Add(reference.WithDigest(resolved), stored);
+    image = Describe(catalog, stored->id());
+  }));
+  return image;
 }
 
 absl::StatusOr<std::vector<Image>> ImageStore::Import(
-    int fd, const std::optional<oci::Reference>& name) {
+    int fd, const std::optional<oci::Reference>& name,
+    const Cancelled& cancelled) {
   const Lease lease = AcquireLease();
   ASSIGN_OR_RETURN(const std::vector<oci::ArchiveImage> found,
-                   oci::ReadArchive(fd, layout_));
+                   state_->trees.ReadArchive(fd, layout_, cancelled));
   if (name && found.size() != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("the archive has ", found.size(),
@@ -337,49 +428,47 @@ absl::StatusOr<std::vector<Image>> ImageStore::Import(
       arrivals;
   for (const oci::ArchiveImage& image : found) {
     ASSIGN_OR_RETURN(const auto stored, LoadManifest(layout_, image.manifest));
-    RETURN_IF_ERROR(Unpack(*stored));
+    RETURN_IF_ERROR(MakeTree(*stored, cancelled));
     const std::vector<std::string> names = NamesIn(
         name ? std::vector<std::string>{name->ToString()} : image.names);
     for (const std::string& each : names) arrivals.emplace_back(each, stored);
     if (names.empty()) arrivals.emplace_back("", stored);
   }
-  const absl::MutexLock hold(&state_->changing);
-  Catalog catalog = *state_->Snapshot();
-  for (const auto& [each, stored] : arrivals) catalog.Add(each, stored);
-  RETURN_IF_ERROR(Commit(catalog));
   std::vector<Image> images;
-  std::set<oci::Digest> seen;
-  for (const auto& [each, stored] : arrivals) {
-    if (!seen.insert(stored->id()).second) continue;
-    images.push_back(Describe(catalog, stored->id()));
-  }
+  RETURN_IF_ERROR(Change([&](Catalog& catalog) {
+    for (const auto& [each, stored] : arrivals) catalog.Add(each, stored);
+    std::set<oci::Digest> seen;
+    for (const auto& [each, stored] : arrivals) {
+      if (!seen.insert(stored->id()).second) continue;
+      images.push_back(Describe(catalog, stored->id()));
+    }
+  }));
   return images;
 }
 
 absl::Status ImageStore::Remove(absl::string_view name) {
-  {
-    const absl::MutexLock hold(&state_->changing);
-    Catalog catalog = *state_->Snapshot();
-    if (!catalog.Resolve(name).ok()) return absl::OkStatus();
-    catalog.Remove(name);
-    absl::Status committed = Commit(catalog);
-    if (absl::IsResourceExhausted(committed)) {
-      RETURN_IF_ERROR(RemovePath(JoinPath(root_, kReserve)));
-      committed = Commit(std::move(catalog));
-    }
-    RETURN_IF_ERROR(committed);
+  const auto remove = [&](Catalog& catalog) { catalog.Remove(name); };
+  absl::Status removed = Change(remove);
+  if (absl::IsResourceExhausted(removed)) {
+    RETURN_IF_ERROR(RemovePath(JoinPath(root_, kReserve)));
+    removed = Change(remove);
   }
+  RETURN_IF_ERROR(removed);
   RETURN_IF_ERROR(Collect());
   KeepReserve();
   return absl::OkStatus();
 }
 
 absl::StatusOr<ImageFsUsage> ImageStore::Usage() const {
-  ImageFsUsage usage;
-  usage.mountpoint = root_;
-  RETURN_IF_ERROR(AddUsage(layout_.directory(), usage));
-  RETURN_IF_ERROR(AddUsage(JoinPath(root_, "unpacked"), usage));
-  return usage;
+  DiskUsage sum;
+  for (const char* name : {"images", "unpacked", "lock", kReserve}) {
+    sum += UsageOf(JoinPath(root_, name));
+  }
+  ASSIGN_OR_RETURN(const DiskUsage layout, UsageBelow(layout_.directory()));
+  ASSIGN_OR_RETURN(const DiskUsage trees, state_->trees.Usage());
+  sum += layout;
+  sum += trees;
+  return ImageFsUsage{root_, sum.bytes, sum.inodes};
 }
 
 }  // namespace serai::cri

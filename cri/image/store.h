@@ -13,15 +13,19 @@
 // by the next Open().
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 #include "cri/image/image.h"
 #include "cri/image/source.h"
+#include "cri/image/unpacker.h"
 #include "lib/base/status.h"
 #include "lib/oci/layout.h"
 #include "lib/oci/reference.h"
@@ -31,15 +35,25 @@ namespace serai::cri {
 class Catalog;
 struct StoredManifest;
 
+struct ImageStoreOptions {
+  UnpackerOptions unpacker;
+  // Patterns (pattern.h) of images' names: whole ("docker.io/library/web:1"),
+  // or a repository's for all of its images.
+  std::vector<std::string> pinned;
+};
+
 struct ImageFsUsage {
   std::string mountpoint;    // the store's root directory
   uint64_t used_bytes = 0;   // on disk: blobs and unpacked trees
   uint64_t used_inodes = 0;  // files, directories and links
 };
 
-// Any method from any thread.
+// Any method from any thread. `cancelled` is asked some ten times a second on
+// the calling thread; true ends the call with CANCELLED. It may be empty.
 class ImageStore : public ImageSource {
  public:
+  using Cancelled = std::function<bool()>;
+
   // While one lives, no blob is collected: take it before the first
   // layout().HasBlob() of a pull and keep it until Put() has returned. Must not
   // outlive the store.
@@ -57,12 +71,14 @@ class ImageStore : public ImageSource {
     ImageStore* store_;
   };
 
-  // Makes the directories where they are missing; removes leftovers of a crash,
-  // forgets names whose blobs are gone, unpacks again what is not unpacked. On
-  // a full disk a store that is whole still opens.
+  // Makes the directories where they are missing; removes leftovers of a crash;
+  // unpacks again what is not unpacked. Names whose content is gone or damaged
+  // are forgotten; where it only can't be read or unpacked now, they are kept
+  // and tried again when they are asked for. On a full disk a store that is
+  // whole still opens.
   // One process at a time: FAILED_PRECONDITION when another holds the store.
   static absl::StatusOr<std::unique_ptr<ImageStore>> Open(
-      const std::string& root);
+      const std::string& root, const ImageStoreOptions& options);
   ~ImageStore() override;
   ImageStore(const ImageStore&) = delete;
   ImageStore& operator=(const ImageStore&) = delete;
@@ -78,7 +94,10 @@ class ImageStore : public ImageSource {
   // By id.
   std::vector<Image> List() const;
 
-  // An image's tree stays on the disk while it is held.
+  // ImageSource. While an image is held its blobs and its tree stay, whether it
+  // is removed or not; by its whole id a removed one can be had that another
+  // still holds. Unpacks it where that could not be done before. Until
+  // Restore(), removed images stay that had a holder before a restart.
   absl::StatusOr<Image> Acquire(absl::string_view name,
                                 const std::string& holder) override;
   absl::Status Release(const std::string& holder) override;
@@ -88,43 +107,57 @@ class ImageStore : public ImageSource {
   // layers are in layout() already. `resolved` is what the registry says the
   // reference is (the index's digest, or the manifest's): it becomes the
   // image's repo digest. Unpacks the layers, verified against their diff ids;
-  // on error nothing is recorded. A tag that named another image moves.
+  // callers with the same image share the work. On error nothing is recorded. A
+  // tag that named another image moves.
   absl::StatusOr<Image> Put(const oci::Reference& reference,
                             const oci::Descriptor& manifest,
-                            const oci::Digest& resolved);
+                            const oci::Digest& resolved,
+                            const Cancelled& cancelled = nullptr);
 
   // Takes in the images of an archive (lib/oci/archive.h), under the names that
   // stand in it, or the only image under `name`. Nothing stays on failure.
   absl::StatusOr<std::vector<Image>> Import(
-      int fd, const std::optional<oci::Reference>& name);
+      int fd, const std::optional<oci::Reference>& name,
+      const Cancelled& cancelled = nullptr);
 
   // By tag: that name alone, and the image with it when it was its last tag
   // from that repository. By id or digest: the image and all its names. An
   // unknown name is success. What nothing needs any more leaves the disk now,
-  // or when the last lease ends. Works on a full disk.
+  // or when the last lease or holder ends. Pinned images go like others. Works
+  // on a full disk.
   absl::Status Remove(absl::string_view name);
 
+  // Cheap enough to be asked every second, however many images there are.
   absl::StatusOr<ImageFsUsage> Usage() const;
 
  private:
   struct State;
-  ImageStore(std::string root, oci::Layout layout);
+  ImageStore(std::string root, oci::Layout layout, ImageStoreOptions options);
   absl::Status Recover();
-  std::string TreePath(const oci::Digest& id) const;
-  // Makes the image's tree unless it is there.
-  absl::Status Unpack(const StoredManifest& stored) const;
-  // Makes `catalog` what the store has. The caller holds State::changing, or
-  // is alone.
-  absl::Status Commit(Catalog catalog);
+  // Adds an entry of the index. Tells why it could not, where `tell`.
+  void Load(const oci::Descriptor& entry, bool tell, Catalog& catalog) const;
+  absl::Status MakeTree(const StoredManifest& stored,
+                        const Cancelled& cancelled) const;
+  // The catalog; first what could not be read is tried again.
+  std::shared_ptr<const Catalog> Current() const;
+  void RetryUnread() const;
+  // Makes what `edit` makes of the catalog what the store has.
+  absl::Status Change(absl::FunctionRef<void(Catalog&)> edit);
+  // Takes away the removed images that nothing holds any more.
+  absl::Status DropUnheld();
+  // The caller holds State::changing, or is alone.
+  absl::Status Commit(Catalog catalog) const;
   // Keeps some of the disk for Remove(), where it has room.
   void KeepReserve() const;
   // Removes blobs and trees that nothing needs, unless a lease forbids it.
   absl::Status Collect();
   absl::Status CollectNow(const Catalog& catalog) const;
+  void CollectOrTell();
   Image Describe(const Catalog& catalog, const oci::Digest& id) const;
 
-  std::string root_;
-  oci::Layout layout_;
+  const std::string root_;
+  const oci::Layout layout_;
+  const ImageStoreOptions options_;
   std::unique_ptr<State> state_;
 };
 

@@ -167,6 +167,7 @@ v1::Image ToImage(const Image& image) {
   } else {
     out.set_username(user);
   }
+  out.set_pinned(image.pinned);
   out.mutable_spec()->set_image(
       image.repo_tags.empty() ? image.id : image.repo_tags.front());
   return out;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "absl/time/clock.h"
+#include "cri/image/disk_usage.h"
 #include "cri/server/convert.h"
 #include "cri/server/edge.h"
 #include "lib/base/file.h"
@@ -60,11 +61,21 @@ oci::Credentials CredentialsOf(const v1::AuthConfig& auth) {
 }
 
 // kubelet takes the prefix of the message off for code UNKNOWN only, and then
-// looks for this word to tell the pod's author that the registry is to blame.
+// looks for these words to tell the pod's author what is to blame.
 absl::Status WordedForKubelet(const absl::Status& status) {
-  if (!IsRegistryUnavailable(status)) return status;
-  return absl::UnknownError(
-      absl::StrCat("RegistryUnavailable: ", status.message()));
+  const char* word = IsRegistryUnavailable(status) ? "RegistryUnavailable"
+                     : IsSignatureInvalid(status)  ? "SignatureValidationFailed"
+                                                   : nullptr;
+  if (word == nullptr) return status;
+  return absl::UnknownError(absl::StrCat(word, ": ", status.message()));
+}
+
+void SetFilesystem(const std::string& mountpoint, const DiskUsage& usage,
+                   v1::FilesystemUsage& out) {
+  out.set_timestamp(absl::GetCurrentTimeNanos());
+  out.mutable_fs_id()->set_mountpoint(mountpoint);
+  out.mutable_used_bytes()->set_value(usage.bytes);
+  out.mutable_inodes_used()->set_value(usage.inodes);
 }
 
 }  // namespace
@@ -131,15 +142,20 @@ grpc::Status ImageService::RemoveImage(grpc::ServerContext*,
 grpc::Status ImageService::ImageFsInfo(grpc::ServerContext*,
                                        const v1::ImageFsInfoRequest*,
                                        v1::ImageFsInfoResponse* response) {
-  return Answer("ImageFsInfo", "", [&] {
-    ASSIGN_OR_RETURN(const ImageFsUsage usage, images_.Usage());
-    for (v1::FilesystemUsage* out : {response->add_image_filesystems(),
-                                     response->add_container_filesystems()}) {
-      out->set_timestamp(absl::GetCurrentTimeNanos());
-      out->mutable_fs_id()->set_mountpoint(usage.mountpoint);
-      out->mutable_used_bytes()->set_value(usage.used_bytes);
-      out->mutable_inodes_used()->set_value(usage.used_inodes);
+  return Answer("ImageFsInfo", "", [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(const ImageFsUsage images, images_.Usage());
+    SetFilesystem(images.mountpoint, {images.used_bytes, images.used_inodes},
+                  *response->add_image_filesystems());
+    // A unikernel's container has no writable layer. What the file system has
+    // of containers and pods is their records.
+    DiskUsage records;
+    for (const char* name : {"containers", "pods"}) {
+      ASSIGN_OR_RETURN(const DiskUsage below,
+                       UsageBelow(JoinPath(images.mountpoint, name)));
+      records += below;
     }
+    SetFilesystem(images.mountpoint, records,
+                  *response->add_container_filesystems());
     return absl::OkStatus();
   });
 }

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -41,8 +42,26 @@ absl::StatusOr<UniqueFd> InputFile(absl::string_view input) {
   return fd;
 }
 
+constexpr int kFirstDescriptor = 3;
+constexpr int kCancelPollMilliseconds = 100;
+
+// Copies of descriptors above all numbers that they are to have in the program:
+// to put one in its place closes none that is still to be placed.
+absl::StatusOr<std::vector<UniqueFd>> CopiesAbove(
+    const std::vector<int>& descriptors) {
+  const int lowest = kFirstDescriptor + static_cast<int>(descriptors.size());
+  std::vector<UniqueFd> copies;
+  for (const int fd : descriptors) {
+    copies.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, lowest));
+    if (!copies.back().valid()) return ErrnoStatus(errno, "fcntl(F_DUPFD)");
+  }
+  return copies;
+}
+
 absl::StatusOr<pid_t> Spawn(const SubprocessSpec& spec, int in, int out,
                             int err) {
+  ASSIGN_OR_RETURN(const std::vector<UniqueFd> copies,
+                   CopiesAbove(spec.descriptors));
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   ::posix_spawn_file_actions_init(&actions);
@@ -54,9 +73,9 @@ absl::StatusOr<pid_t> Spawn(const SubprocessSpec& spec, int in, int out,
   ::posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
-  if (spec.inherited_fd >= 0) {
-    ::posix_spawn_file_actions_adddup2(&actions, spec.inherited_fd,
-                                       STDERR_FILENO + 1);
+  for (size_t i = 0; i < copies.size(); ++i) {
+    ::posix_spawn_file_actions_adddup2(&actions, copies[i].get(),
+                                       kFirstDescriptor + static_cast<int>(i));
   }
   if (!spec.directory.empty()) {
     ::posix_spawn_file_actions_addchdir_np(&actions, spec.directory.c_str());
@@ -126,11 +145,18 @@ absl::Status Listen(const SubprocessSpec& spec, int pidfd, Channel& out,
     std::array<pollfd, 3> fds = {{{pidfd, POLLIN, 0},
                                   {out.fd.get(), POLLIN, 0},
                                   {err.fd.get(), POLLIN, 0}}};
-    const int ready = deadline.Passed() ? 0
-                                        : ::poll(fds.data(), fds.size(),
-                                                 deadline.PollTimeout());
+    const bool passed = deadline.Passed();
+    const int left = deadline.PollTimeout();
+    const int wait =
+        spec.cancelled ? std::min(left, kCancelPollMilliseconds) : left;
+    const int ready = passed ? 0 : ::poll(fds.data(), fds.size(), wait);
     if (ready < 0 && errno == EINTR) continue;
     if (ready < 0) return ErrnoStatus(errno, "poll");
+    if (spec.cancelled && spec.cancelled()) {
+      return absl::CancelledError(
+          absl::StrCat(spec.program, ": cancelled, killed"));
+    }
+    if (ready == 0 && !passed) continue;
     if (ready == 0) {
       return absl::DeadlineExceededError(
           absl::StrCat(spec.program, ": not finished after ",

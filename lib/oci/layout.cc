@@ -66,7 +66,11 @@ absl::Status BlobWriter::Write(absl::string_view data) {
                    : "the blob is longer than ",
         limit, " bytes"));
   }
-  RETURN_IF_ERROR(WriteAll(fd_.get(), data), "storing a blob");
+  if (const absl::Status stored = WriteAll(fd_.get(), data); !stored.ok()) {
+    // A part may have been written; what is written next goes over it.
+    ::lseek(fd_.get(), written_, SEEK_SET);
+    return Annotate(stored, "storing a blob");
+  }
   hash_.Update(data);
   written_ += static_cast<int64_t>(data.size());
   return absl::OkStatus();
@@ -199,6 +203,38 @@ absl::StatusOr<Descriptor> Layout::WriteBlob(absl::string_view media_type,
   RETURN_IF_ERROR(writer.Write(data));
   RETURN_IF_ERROR(writer.Commit().status());
   return descriptor;
+}
+
+absl::Status Layout::TakeBlob(const Digest& digest,
+                              const std::string& path) const {
+  ASSIGN_OR_RETURN(const UniqueFd fd,
+                   OpenFile(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  struct stat st = {};
+  if (::fstat(fd.get(), &st) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("stat ", path));
+  }
+  if (!S_ISREG(st.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is not a regular file"));
+  }
+  // First, or the content could be another's a moment after it was verified.
+  if ((st.st_uid != ::geteuid() &&
+       ::fchown(fd.get(), ::geteuid(), ::getegid()) != 0) ||
+      ::fchmod(fd.get(), kFileMode) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("chown ", path));
+  }
+  ASSIGN_OR_RETURN(const Digest found, DigestOfFile(fd.get()), path);
+  if (!(found == digest)) {
+    return absl::DataLossError(absl::StrCat("a blob's digest is ",
+                                            found.ToString(), " and not ",
+                                            digest.ToString()));
+  }
+  if (HasBlob(digest)) return RemovePath(path);
+  if (::fsync(fd.get()) != 0 ||
+      ::rename(path.c_str(), BlobPath(digest).c_str()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("rename ", path));
+  }
+  return SyncDirectory(BlobDirectory());
 }
 
 absl::Status Layout::RemoveBlob(const Digest& digest) const {

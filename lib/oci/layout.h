@@ -82,6 +82,11 @@ class Layout {
   // A descriptor without annotations of the blob now stored.
   absl::StatusOr<Descriptor> WriteBlob(absl::string_view media_type,
                                        absl::string_view data) const;
+  // Moves the file `path`, on the layout's file system, to where the blob
+  // `digest` belongs, as ours; it is removed where that is there already. The
+  // file must have nobody else who writes to it. DATA_LOSS when its content is
+  // not that, INVALID_ARGUMENT when it is no regular file.
+  absl::Status TakeBlob(const Digest& digest, const std::string& path) const;
   // A blob that is not there is success.
   absl::Status RemoveBlob(const Digest& digest) const;
   absl::StatusOr<std::vector<Digest>> ListBlobs() const;

@@ -325,6 +325,36 @@ class FakeCri::Control final : public control::v1::Control::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status PullImage(
+      grpc::ServerContext*, const control::v1::PullImageRequest* request,
+      grpc::ServerWriter<control::v1::PullProgress>* writer) override {
+    FAKE_ENTER(PullImageTold);
+    if (const grpc::Status status = s_.Enter("PullImage"); !status.ok()) {
+      return status;
+    }
+    s_.last_pull.mutable_image()->set_image(request->reference());
+    s_.last_pull.mutable_auth()->set_username(request->username());
+    s_.last_pull.mutable_auth()->set_password(request->password());
+    control::v1::PullProgress progress;
+    writer->Write(progress);
+    progress.set_stage(progress.DOWNLOADING);
+    control::v1::LayerProgress& layer = *progress.add_layers();
+    layer.set_digest("sha256:" + std::string(64, 'a'));
+    layer.set_size(10 << 20);
+    layer.set_received(5 << 20);
+    progress.set_bytes_per_second(1 << 20);
+    writer->Write(progress);
+    progress.set_stage(progress.UNPACKING);
+    layer.set_received(10 << 20);
+    writer->Write(progress);
+    progress.set_stage(progress.DONE);
+    std::string& id = s_.images[request->reference()];
+    if (id.empty()) id = "sha256:" + s_.NewId();
+    progress.set_image_id(id);
+    writer->Write(progress);
+    return grpc::Status::OK;
+  }
+
  private:
   State& s_;
 };

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // images, pull, rmi, load, pack and inspect.
+#include <sstream>
+
+#include "cli/pull_display.h"
 #include "lib/oci/digest.h"
 #include "lib/oci/layout.h"
 #include "tests/cli/cli_test.h"
@@ -40,6 +43,47 @@ TEST_F(ImagesTest, PullsWithAPasswordFromStandardInput) {
       Serai({"pull", "a", "--user", "me", "--password-stdin"}, "");
   EXPECT_EQ(none.code, 1);
   EXPECT_THAT(none.err, IsOneError("no password came"));
+}
+
+TEST_F(ImagesTest, APullSaysHowFarItIs) {
+  const Result plain = Serai({"pull", "web"});
+  EXPECT_EQ(plain.err,
+            "asking the registry\n"
+            "downloading: 0 of 1 layers, 5.0 MiB of 10.0 MiB\n"
+            "unpacking\ndone\n");
+  EXPECT_THAT(plain.out, ::testing::StartsWith("sha256:"));
+  EXPECT_EQ(Serai({"pull", "web", "-o", "json"}).err, "");
+  // A server that knows the CRI alone says nothing.
+  cri_.Fail("PullImageTold", absl::UnimplementedError("no such method"));
+  const Result silent = Serai({"pull", "web"});
+  EXPECT_EQ(silent.out, plain.out);
+  EXPECT_EQ(silent.err, "");
+}
+
+TEST(PullDisplayTest, ATerminalsLinesAreWrittenOver) {
+  std::ostringstream out;
+  PullDisplay display(out, /*terminal=*/true);
+  control::v1::PullProgress progress;
+  display.Show(progress);
+  EXPECT_EQ(out.str(), "\x1b[2Kasking the registry\n");
+  progress.set_stage(progress.DOWNLOADING);
+  progress.set_bytes_per_second(2 << 20);
+  for (int i = 0; i < 2; ++i) {
+    control::v1::LayerProgress& layer = *progress.add_layers();
+    layer.set_digest("sha256:" + std::string(64, 'b'));
+    layer.set_size(int64_t{1} << 62);
+    layer.set_received(i == 0 ? int64_t{1} << 61 : -5);
+  }
+  out.str("");
+  display.Show(progress);
+  EXPECT_THAT(out.str(), ::testing::StartsWith("\x1b[1A\x1b[2Kbbbbbbbbbbbbb ["
+                                               "===============               "
+                                               "] "));
+  EXPECT_THAT(out.str(), HasSubstr("0 of 2 layers, "));
+  EXPECT_THAT(out.str(), HasSubstr(", 2.0 MiB/s\n"));
+  out.str("");
+  display.Show(progress);
+  EXPECT_THAT(out.str(), ::testing::StartsWith("\x1b[3A"));
 }
 
 TEST_F(ImagesTest, FailureToPullIsOneSentence) {

@@ -82,7 +82,7 @@ TEST_F(RunLockTest, AProgramAndWhatItStartsHoldIt) {
     SubprocessSpec spec;
     spec.program = "/bin/sh";
     spec.args = {"-c", "sleep 0.5 >/dev/null 2>&1 &"};
-    spec.inherited_fd = lock->fd();
+    spec.descriptors = {lock->fd()};
     ASSERT_OK(RunSubprocess(spec));
   }
   const absl::Time start = absl::Now();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a registry, an archive or a bundle may hold as JSON. The first byte
-// chooses the kind.
+// What a registry, an archive, a bundle or a signature may hold as JSON. The
+// first byte chooses the kind.
 #include "lib/oci/manifest.h"
 #include "lib/oci/runtime_spec.h"
+#include "lib/oci/signature.h"
 #include "tests/fuzz/check.h"
 
 namespace serai::oci {
@@ -33,6 +34,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 'c':
       RoundTrip(ParseImageConfig, json);
+      break;
+    case 's':
+      if (const auto digest = SignedDigest(json); digest.ok()) {
+        FUZZ_CHECK(!digest->empty());
+      }
       break;
     default:
       RoundTrip(ParseRuntimeSpec, json);

@@ -25,7 +25,8 @@ constexpr char kHtpasswd[] =
     "caravan:$2y$04$caravanseraihostoftheeVeR8S5pHnR.pzdyNXd4w1FtYExEin3K\n";
 
 std::string Configuration(const std::string& directory,
-                          LocalRegistry::Auth auth, const std::string& tls) {
+                          LocalRegistry::Auth auth, const std::string& tls,
+                          const std::string& client_ca) {
   std::string text = absl::StrCat(
       "version: 0.1\n"
       "log: {level: info}\n"
@@ -38,7 +39,10 @@ std::string Configuration(const std::string& directory,
       "  addr: 127.0.0.1:0\n"
       "  secret: test\n");
   if (!tls.empty()) {
-    absl::StrAppend(&text, "  tls: {certificate: ", tls, ", key: ", tls, "}\n");
+    const std::string clients =
+        client_ca.empty() ? "" : absl::StrCat(", clientcas: [", client_ca, "]");
+    absl::StrAppend(&text, "  tls: {certificate: ", tls, ", key: ", tls,
+                    clients, "}\n");
   }
   if (auth == LocalRegistry::Auth::kBasic) {
     absl::StrAppend(&text, "auth:\n  htpasswd: {realm: serai-test, path: ",
@@ -65,17 +69,18 @@ std::string LacksLocalRegistry() {
 }
 
 absl::StatusOr<std::unique_ptr<LocalRegistry>> LocalRegistry::Start(
-    Auth auth, const std::string& tls) {
+    Auth auth, const std::string& tls, const std::string& client_ca) {
   std::unique_ptr<LocalRegistry> registry(new LocalRegistry());
-  RETURN_IF_ERROR(registry->Launch(auth, tls));
+  RETURN_IF_ERROR(registry->Launch(auth, tls, client_ca));
   RETURN_IF_ERROR(registry->AwaitListening());
   return registry;
 }
 
-absl::Status LocalRegistry::Launch(Auth auth, const std::string& tls) {
+absl::Status LocalRegistry::Launch(Auth auth, const std::string& tls,
+                                   const std::string& client_ca) {
   const std::string config = directory_ / "config.yml";
-  RETURN_IF_ERROR(
-      WriteFileAtomic(config, Configuration(directory_.path(), auth, tls)));
+  RETURN_IF_ERROR(WriteFileAtomic(
+      config, Configuration(directory_.path(), auth, tls, client_ca)));
   RETURN_IF_ERROR(WriteFileAtomic(directory_ / "htpasswd", kHtpasswd));
   ASSIGN_OR_RETURN(const UniqueFd log,
                    OpenFile(directory_ / "log", O_WRONLY | O_CREAT));

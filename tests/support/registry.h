@@ -27,9 +27,11 @@ class LocalRegistry {
 
   // Returns when the registry answers. Call from a thread that outlives it.
   // With `tls`, the path of a PEM file with certificate and key, it speaks
-  // HTTPS.
+  // HTTPS; with `client_ca`, the path of a PEM file, to those alone who have a
+  // certificate of that authority.
   static absl::StatusOr<std::unique_ptr<LocalRegistry>> Start(
-      Auth auth = Auth::kNone, const std::string& tls = "");
+      Auth auth = Auth::kNone, const std::string& tls = "",
+      const std::string& client_ca = "");
   ~LocalRegistry();
   LocalRegistry(const LocalRegistry&) = delete;
   LocalRegistry& operator=(const LocalRegistry&) = delete;
@@ -41,7 +43,8 @@ class LocalRegistry {
 
  private:
   LocalRegistry() = default;
-  absl::Status Launch(Auth auth, const std::string& tls);
+  absl::Status Launch(Auth auth, const std::string& tls,
+                      const std::string& client_ca);
   absl::Status AwaitListening();
 
   TempDir directory_;

@@ -8,8 +8,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/random/random.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "lib/oci/registry/url.h"
 
@@ -18,6 +21,7 @@ namespace {
 
 constexpr absl::Duration kDocumentTimeout = absl::Minutes(2);
 constexpr size_t kMaxQuotedMessage = 200;
+constexpr absl::Duration kCancelPoll = absl::Milliseconds(100);
 
 // The registry's own words (distribution specification, "Error Codes"), made
 // harmless for a log.
@@ -50,6 +54,7 @@ absl::StatusCode CodeOf(int status) {
     case 410:
       return absl::StatusCode::kNotFound;
     case 408:
+    case 416:
     case 429:
       return absl::StatusCode::kUnavailable;
     default:
@@ -58,12 +63,37 @@ absl::StatusCode CodeOf(int status) {
   }
 }
 
-absl::Status Expect(const HttpResponse& response, int status) {
-  if (response.status == status) return absl::OkStatus();
-  return absl::Status(
-      CodeOf(response.status),
-      absl::StrCat(UrlForMessage(response.url), ": HTTP status ",
-                   response.status, QuotedMessage(response.body)));
+// Retry-After: seconds, or a date (RFC 9110, section 10.2.3). Zero for none.
+absl::Duration AskedWait(const HttpResponse& response) {
+  const absl::string_view text = response.Header("retry-after");
+  int64_t seconds = 0;
+  if (absl::SimpleAtoi(text, &seconds)) {
+    return absl::Seconds(std::max<int64_t>(seconds, 0));
+  }
+  absl::Time date;
+  std::string error;
+  if (!absl::ParseTime("%a, %d %b %Y %H:%M:%S GMT", text, &date, &error)) {
+    return absl::ZeroDuration();
+  }
+  return std::max(date - absl::Now(), absl::ZeroDuration());
+}
+
+// Where the content of a 206 answer begins; -1 for a Content-Range that is none
+// of a blob of `size` bytes.
+int64_t RangeStart(const HttpResponse& response, int64_t size) {
+  absl::string_view text = response.Header("content-range");
+  if (!absl::ConsumePrefix(&text, "bytes ")) return -1;
+  const size_t dash = text.find('-');
+  const size_t slash = text.find('/');
+  if (dash == text.npos || slash == text.npos || slash < dash) return -1;
+  int64_t start = -1;
+  int64_t total = size;
+  const absl::string_view whole = text.substr(slash + 1);
+  if (!absl::SimpleAtoi(text.substr(0, dash), &start) ||
+      (whole != "*" && !absl::SimpleAtoi(whole, &total)) || total != size) {
+    return -1;
+  }
+  return start;
 }
 
 std::string AcceptedManifests() {
@@ -122,6 +152,20 @@ HttpRequest RegistryClient::MakeRequest(const Host& host,
   return request;
 }
 
+absl::Status RegistryClient::Expect(const HttpResponse& response, int status) {
+  if (response.status == status) return absl::OkStatus();
+  asked_wait_ = AskedWait(response);
+  const std::string asked =
+      asked_wait_ > absl::ZeroDuration()
+          ? absl::StrCat(" (come back in ", absl::FormatDuration(asked_wait_),
+                         ")")
+          : "";
+  return absl::Status(
+      CodeOf(response.status),
+      absl::StrCat(UrlForMessage(response.url), ": HTTP status ",
+                   response.status, QuotedMessage(response.body), asked));
+}
+
 absl::StatusOr<HttpResponse> RegistryClient::Authorized(Host& host,
                                                         HttpRequest request) {
   ASSIGN_OR_RETURN(const std::string origin, UrlOrigin(host.registry.url));
@@ -147,29 +191,55 @@ absl::StatusOr<HttpResponse> RegistryClient::Authorized(Host& host,
   }
 }
 
+absl::Status RegistryClient::Wait(absl::Duration wait) const {
+  const absl::Time end = absl::Now() + wait;
+  for (;;) {
+    if (session_->cancelled()) {
+      return absl::CancelledError("the request was cancelled");
+    }
+    const absl::Duration left = end - absl::Now();
+    if (left <= absl::ZeroDuration()) return absl::OkStatus();
+    absl::SleepFor(std::min(left, kCancelPoll));
+  }
+}
+
 absl::Status RegistryClient::Retried(
-    const std::function<absl::Status()>& attempt) {
+    const std::function<absl::Status()>& attempt,
+    const std::function<int64_t()>& progress) {
+  absl::BitGen random;
   absl::Duration wait = options_.first_wait;
+  int64_t had = progress ? progress() : 0;
   for (int tries = 1;; ++tries) {
+    asked_wait_ = absl::ZeroDuration();
     const absl::Status status = attempt();
-    if (!absl::IsUnavailable(status) || tries >= options_.attempts ||
-        session_->cancelled()) {
+    const bool may_pass = absl::IsUnavailable(status) ||
+                          (progress && absl::IsDeadlineExceeded(status));
+    if (!may_pass || session_->cancelled()) return status;
+    if (progress && progress() >= had + options_.progress_bytes) {
+      had = progress();
+      tries = 0;
+      wait = options_.first_wait;
+    }
+    if (tries >= options_.attempts || asked_wait_ > options_.max_wait) {
       return status;
     }
-    absl::SleepFor(wait);
-    wait *= 2;
+    // Not all nodes of a cluster at once.
+    const absl::Duration spread = wait * absl::Uniform(random, 0.75, 1.25);
+    RETURN_IF_ERROR(Wait(std::max(spread, asked_wait_)));
+    wait = std::min(wait * 2, options_.max_wait);
   }
 }
 
 absl::Status RegistryClient::AtHosts(
     bool RegistryHost::*capability,
-    const std::function<absl::Status(Host&)>& attempt) {
+    const std::function<absl::Status(Host&)>& attempt,
+    const std::function<int64_t()>& progress) {
   std::string before;
   absl::Status last = absl::FailedPreconditionError(absl::StrCat(
       registry_, ": hosts.toml leaves no host with the needed capability"));
   for (Host& host : hosts_) {
     if (!(host.registry.*capability)) continue;
-    last = Retried([&] { return attempt(host); });
+    last = Retried([&] { return attempt(host); }, progress);
     if (last.ok() || absl::IsCancelled(last)) return last;
     if (&host != &hosts_.back()) absl::StrAppend(&before, last.message(), "; ");
   }
@@ -219,34 +289,81 @@ absl::StatusOr<FetchedManifest> RegistryClient::GetManifestFrom(
   return manifest;
 }
 
-absl::Status RegistryClient::GetBlob(const Descriptor& blob,
-                                     BlobWriter& writer) {
-  return AtHosts(&RegistryHost::can_pull,
-                 [&](Host& host) { return GetBlobFrom(host, blob, writer); });
+absl::Status RegistryClient::GetBlob(const Descriptor& blob, BlobWriter& writer,
+                                     const std::function<void()>& grown) {
+  int64_t fetched = 0;
+  return AtHosts(
+      &RegistryHost::can_pull,
+      [&](Host& host) {
+        const int64_t before = writer.written();
+        absl::Status status = GetBlobFrom(host, blob, writer, grown);
+        fetched += std::max<int64_t>(writer.written() - before, 0);
+        return status;
+      },
+      [&] { return fetched; });
 }
 
 absl::Status RegistryClient::GetBlobFrom(Host& host, const Descriptor& blob,
-                                         BlobWriter& writer) {
-  RETURN_IF_ERROR(writer.Restart());
+                                         BlobWriter& writer,
+                                         const std::function<void()>& grown) {
+  const std::string where = UrlForMessage(
+      MakeRequest(host, absl::StrCat("blobs/", blob.digest.ToString())).url);
+  for (;;) {
+    bool resumed = false;
+    RETURN_IF_ERROR(Download(host, blob, writer, grown, resumed));
+    const absl::Status committed = writer.Commit().status();
+    if (committed.ok()) return committed;
+    const absl::Status kept = Annotate(committed, where);
+    if (absl::IsDataLoss(committed)) RETURN_IF_ERROR(writer.Restart());
+    // What is wrong may be what another host sent before.
+    if (!resumed || !absl::IsDataLoss(committed)) return kept;
+  }
+}
+
+absl::Status RegistryClient::Download(Host& host, const Descriptor& blob,
+                                      BlobWriter& writer,
+                                      const std::function<void()>& grown,
+                                      bool& resumed) {
   HttpRequest request =
       MakeRequest(host, absl::StrCat("blobs/", blob.digest.ToString()));
   const std::string where = UrlForMessage(request.url);
+  const int64_t from = writer.written();
+  if (from >= blob.size && from > 0) {
+    resumed = true;
+    return absl::OkStatus();
+  }
+  if (from > 0) {
+    request.headers = {{"Range", absl::StrCat("bytes=", from, "-")}};
+  }
   request.max_body = std::numeric_limits<uint64_t>::max();  // the sink knows
+  request.head = [&](const HttpResponse& head) -> absl::Status {
+    resumed = head.status == 206 && from > 0;
+    if (!resumed) return from > 0 ? writer.Restart() : absl::OkStatus();
+    if (RangeStart(head, blob.size) == from) return absl::OkStatus();
+    RETURN_IF_ERROR(writer.Restart());
+    return absl::UnavailableError(
+        absl::StrCat(where, ": not the range that was asked for"));
+  };
   request.sink = [&](absl::string_view piece) -> absl::Status {
     if (piece.size() > static_cast<uint64_t>(blob.size - writer.written())) {
       return absl::DataLossError(absl::StrCat("longer than the ", blob.size,
                                               " bytes of its descriptor"));
     }
-    return writer.Write(piece);
+    RETURN_IF_ERROR(writer.Write(piece));
+    if (grown) grown();
+    return absl::OkStatus();
   };
   ASSIGN_OR_RETURN(const HttpResponse response, Authorized(host, request));
-  RETURN_IF_ERROR(Expect(response, 200));
+  if (response.status == 416) {  // it has another idea of the blob's length
+    RETURN_IF_ERROR(writer.Restart());
+  }
+  RETURN_IF_ERROR(Expect(response, resumed ? 206 : 200));
   if (writer.written() < blob.size) {
     return absl::UnavailableError(absl::StrCat(where, ": ended after ",
                                                writer.written(), " of ",
                                                blob.size, " bytes"));
   }
-  return Annotate(writer.Commit().status(), where);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<RegistryClient::Host*> RegistryClient::PushHost() {
@@ -260,7 +377,7 @@ absl::StatusOr<RegistryClient::Host*> RegistryClient::PushHost() {
 absl::StatusOr<bool> RegistryClient::HasBlob(const Digest& digest) {
   ASSIGN_OR_RETURN(Host * host, PushHost());
   bool present = false;
-  RETURN_IF_ERROR(Retried([&]() -> absl::Status {
+  const auto ask = [&]() -> absl::Status {
     HttpRequest request =
         MakeRequest(*host, absl::StrCat("blobs/", digest.ToString()));
     request.method = HttpMethod::kHead;
@@ -268,7 +385,8 @@ absl::StatusOr<bool> RegistryClient::HasBlob(const Digest& digest) {
     ASSIGN_OR_RETURN(const HttpResponse response, Authorized(*host, request));
     present = response.status == 200;
     return response.status == 404 ? absl::OkStatus() : Expect(response, 200);
-  }));
+  };
+  RETURN_IF_ERROR(Retried(ask, nullptr));
   return present;
 }
 

@@ -25,10 +25,15 @@ namespace serai::oci {
 struct RegistryOptions {
   std::string config_path;  // directory of hosts.toml files; empty: none
   HttpLimits limits;
-  // Downloads that fail with UNAVAILABLE are tried so many times in all, with
-  // the wait doubling in between.
-  int attempts = 3;
-  absl::Duration first_wait = absl::Milliseconds(100);
+  // What fails with UNAVAILABLE, a blob's transfer also with DEADLINE_EXCEEDED,
+  // is tried so many times in all at each host, and as many times again after a
+  // try that brought at least `progress_bytes` of a blob. The wait in between
+  // doubles, up to `max_wait`, and is at least as long as the registry asks for
+  // (Retry-After); one that asks for more than `max_wait` is not tried again.
+  int attempts = 5;
+  absl::Duration first_wait = absl::Milliseconds(200);
+  absl::Duration max_wait = absl::Seconds(30);
+  int64_t progress_bytes = 1 << 20;
 };
 
 struct FetchedManifest {
@@ -63,8 +68,12 @@ class RegistryClient {
   absl::StatusOr<FetchedManifest> GetManifest(const std::string& tag,
                                               const Digest& digest);
   // Streams the blob into `writer`, which the caller made for the descriptor,
-  // and commits it.
-  absl::Status GetBlob(const Descriptor& blob, BlobWriter& writer);
+  // and commits it. What the writer has already is not fetched again, where the
+  // host can go on from there (RFC 9110, section 14); the digest is verified
+  // over the whole. After a failure the writer holds what came.
+  // `grown`, which may be empty, is called whenever it holds more.
+  absl::Status GetBlob(const Descriptor& blob, BlobWriter& writer,
+                       const std::function<void()>& grown = nullptr);
 
   absl::StatusOr<bool> HasBlob(const Digest& digest);
   // Uploads `size` bytes from the start of the borrowed `fd` in one piece.
@@ -82,14 +91,24 @@ class RegistryClient {
 
   HttpRequest MakeRequest(const Host& host, absl::string_view path) const;
   absl::StatusOr<HttpResponse> Authorized(Host& host, HttpRequest request);
-  absl::Status Retried(const std::function<absl::Status()>& attempt);
+  // Says in `asked_wait_` how long the answer asks us to stay away.
+  absl::Status Expect(const HttpResponse& response, int status);
+  // `progress` counts the bytes that attempts have brought; may be empty.
+  absl::Status Retried(const std::function<absl::Status()>& attempt,
+                       const std::function<int64_t()>& progress);
+  absl::Status Wait(absl::Duration wait) const;
   absl::Status AtHosts(bool RegistryHost::*capability,
-                       const std::function<absl::Status(Host&)>& attempt);
+                       const std::function<absl::Status(Host&)>& attempt,
+                       const std::function<int64_t()>& progress = nullptr);
   absl::StatusOr<FetchedManifest> GetManifestFrom(Host& host,
                                                   const std::string& tag,
                                                   const Digest& digest);
   absl::Status GetBlobFrom(Host& host, const Descriptor& blob,
-                           BlobWriter& writer);
+                           BlobWriter& writer,
+                           const std::function<void()>& grown);
+  // From where the writer stands. `resumed`: the host went on from there.
+  absl::Status Download(Host& host, const Descriptor& blob, BlobWriter& writer,
+                        const std::function<void()>& grown, bool& resumed);
   absl::StatusOr<Host*> PushHost();
 
   const std::string registry_;
@@ -97,6 +116,7 @@ class RegistryClient {
   const RegistryOptions options_;
   std::unique_ptr<HttpSession> session_;
   std::vector<Host> hosts_;
+  absl::Duration asked_wait_;
 };
 
 // Copies `manifest` of `layout`, with its config and layers, to the registry

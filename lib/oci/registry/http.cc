@@ -54,11 +54,19 @@ struct Transfer {
   size_t header_bytes = 0;
   uint64_t received = 0;
   uint64_t sent = 0;
+  bool head_seen = false;
   bool body_cut = false;  // an error's body is longer than we care for
   absl::Status failure;   // ours, when we end the transfer
 
   bool Success() const {
     return response.status >= 200 && response.status <= 299;
+  }
+  // Shows a 2xx answer's head, once. False where that ends the transfer.
+  bool SeeHead() {
+    if (head_seen || !request->head) return true;
+    head_seen = true;
+    failure = request->head(response);
+    return failure.ok();
   }
   uint64_t BodySize() const {
     return request->body_fd >= 0 ? request->body_size : request->body.size();
@@ -104,6 +112,7 @@ size_t OnBody(char* data, size_t size, size_t count, void* user) {
     transfer.body_cut = true;
     return 0;
   }
+  if (!transfer.SeeHead()) return 0;
   if (piece.size() > transfer.request->max_body - transfer.received) {
     transfer.failure = absl::ResourceExhaustedError(absl::StrCat(
         "the answer is longer than ", transfer.request->max_body, " bytes"));
@@ -383,6 +392,7 @@ absl::StatusOr<HttpResponse> HttpSession::Exchange(const HttpRequest& request,
   if (code != CURLE_OK && !(code == CURLE_WRITE_ERROR && transfer.body_cut)) {
     return CurlStatus(code, detail);
   }
+  if (transfer.Success() && !transfer.SeeHead()) return transfer.failure;
   const char* location = nullptr;
   if (curl_easy_getinfo(curl, CURLINFO_REDIRECT_URL, &location) == CURLE_OK &&
       location != nullptr) {

@@ -36,7 +36,7 @@ struct TlsOptions {
 struct HttpLimits {
   absl::Duration connect_timeout = absl::Seconds(30);
   // A transfer slower than this for this long is given up.
-  int64_t low_speed_bytes_per_second = 1;
+  int64_t low_speed_bytes_per_second = 1024;
   absl::Duration low_speed_time = absl::Seconds(60);
   int max_redirects = 5;
 };
@@ -48,6 +48,17 @@ using Cancelled = std::function<bool()>;
 enum class HttpMethod { kGet, kHead, kPost, kPut };
 
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
+
+struct HttpResponse {
+  int status = 0;
+  HttpHeaders headers;  // names in lower case
+  // Of a 2xx answer without a sink: all of it. Of another: its first 16 KiB.
+  std::string body;
+  std::string url;  // where the answer came from, after redirects
+
+  // The first header of that (lower-case) name, or "".
+  absl::string_view Header(absl::string_view name) const;
+};
 
 struct HttpRequest {
   HttpMethod method = HttpMethod::kGet;
@@ -63,6 +74,9 @@ struct HttpRequest {
   std::string body;
   int body_fd = -1;
   uint64_t body_size = 0;
+  // Sees a 2xx answer's status and headers before its body comes; its error
+  // ends the exchange and is returned as it is. May be empty.
+  std::function<absl::Status(const HttpResponse&)> head;
   // Takes the body of a 2xx answer piece by piece; its error ends the exchange
   // and is returned as it is. Empty: the body is kept in HttpResponse::body.
   std::function<absl::Status(absl::string_view)> sink;
@@ -70,17 +84,6 @@ struct HttpRequest {
   uint64_t max_body = 0;
   // Limit for the whole exchange.
   absl::Duration timeout = absl::InfiniteDuration();
-};
-
-struct HttpResponse {
-  int status = 0;
-  HttpHeaders headers;  // names in lower case
-  // Of a 2xx answer without a sink: all of it. Of another: its first 16 KiB.
-  std::string body;
-  std::string url;  // where the answer came from, after redirects
-
-  // The first header of that (lower-case) name, or "".
-  absl::string_view Header(absl::string_view name) const;
 };
 
 // One connection pool; one thread at a time.

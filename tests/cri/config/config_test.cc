@@ -147,6 +147,18 @@ TEST(ConfigTest, KeysThatNeedARestartAreTheChangedOnes) {
               ElementsAre("root", "cni.timeout"));
 }
 
+TEST(ConfigTest, ImagesThatArePinnedOrMustBeSigned) {
+  Config config;
+  ASSERT_OK(
+      ApplyToml("version = 1\n[image]\npinned = [\"a\", \"b*\"]\n"
+                "signed_images = [\"c\"]\n"
+                "signature_keys = [\"/k\", \"/l\"]\n",
+                "test.toml", config));
+  EXPECT_THAT(config.image.pinned, ElementsAre("a", "b*"));
+  EXPECT_THAT(config.image.signed_images, ElementsAre("c"));
+  EXPECT_THAT(config.image.signature_keys, ElementsAre("/k", "/l"));
+}
+
 TEST(ConfigTest, DropInsComeInOrder) {
   const TempDir dir;
   ASSERT_OK(WriteFileAtomic(dir / "config.toml", "version = 1\nroot = \"/a\""));

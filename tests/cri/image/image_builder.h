@@ -6,13 +6,26 @@
 #include <string>
 #include <vector>
 
-#include "lib/oci/archive.h"
+#include "cri/image/store.h"
 #include "lib/oci/layout.h"
 #include "lib/oci/manifest.h"
+#include "tests/support/require.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/tar_file.h"
 
 namespace serai::testing {
+
+// The real unpacker, of the build tree.
+inline cri::UnpackerOptions Unpacking() {
+  cri::UnpackerOptions options;
+  options.program = BuildDir() + "/bin/serai-unpack";
+  return options;
+}
+inline cri::ImageStoreOptions StoreOptions() {
+  cri::ImageStoreOptions options;
+  options.unpacker = Unpacking();
+  return options;
+}
 
 struct BuiltImage {
   oci::ImageConfig config;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/image/store.h"
+#include "tests/cri/image/store_test.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -9,87 +9,18 @@
 
 #include <thread>
 
-#include "lib/base/file.h"
 #include "lib/guest/find_unikernel.h"
-#include "lib/oci/archive.h"
 #include "lib/oci/pack.h"
-#include "tests/cri/image/image_builder.h"
 #include "tests/support/require.h"
-#include "tests/support/status_matchers.h"
-#include "tests/support/temp_dir.h"
 #include "tests/support/unikernel_file.h"
 
 namespace serai::cri {
 namespace {
 
-using testing::BuiltImage;
 using ::testing::ElementsAre;
-using testing::HasStatus;
-using testing::ImageBuilder;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using testing::UnikernelFile;
-
-oci::Reference Ref(const std::string& text) {
-  return *oci::Reference::Parse(text);
-}
-
-ImageBuilder Simple(const std::string& content) {
-  ImageBuilder builder;
-  builder.AddLayer({{"file", content}});
-  return builder;
-}
-
-class StoreTest : public ::testing::Test {
- protected:
-  void SetUp() override { Reopen(); }
-
-  void Reopen() {
-    store_.reset();
-    ASSERT_OK_AND_ASSIGN(store_, ImageStore::Open(root_));
-  }
-
-  // As a pull does it.
-  absl::StatusOr<Image> Pull(const std::string& name,
-                             const ImageBuilder& builder) {
-    const ImageStore::Lease lease = store_->AcquireLease();
-    const BuiltImage image = builder.Build(store_->layout());
-    return store_->Put(Ref(name), image.descriptor, image.descriptor.digest);
-  }
-
-  // An archive of one image under `name`.
-  std::string Archive(const ImageBuilder& builder, const std::string& name) {
-    const testing::TempDir scratch;
-    const absl::StatusOr<oci::Layout> layout =
-        oci::Layout::Create(scratch / "layout");
-    EXPECT_OK(layout->AddManifest(builder.Build(*layout).descriptor, name));
-    return Written(*layout);
-  }
-  std::string Written(const oci::Layout& layout) {
-    const std::string path = dir_ / "archive.tar";
-    const absl::StatusOr<UniqueFd> fd =
-        OpenFile(path, O_RDWR | O_CREAT | O_TRUNC);
-    EXPECT_OK(oci::WriteArchive(layout, *layout.ReadIndex(), fd->get()));
-    return path;
-  }
-  absl::StatusOr<std::vector<Image>> Import(
-      const std::string& path,
-      const std::optional<oci::Reference>& name = std::nullopt) {
-    const absl::StatusOr<UniqueFd> fd = OpenFile(path, O_RDONLY);
-    return store_->Import(fd->get(), name);
-  }
-
-  std::vector<std::string> Trees() { return *ListDir(root_ + "/unpacked"); }
-  void ExpectEmpty() {
-    EXPECT_THAT(store_->List(), IsEmpty());
-    EXPECT_THAT(*ListDir(root_ + "/images/blobs/sha256"), IsEmpty());
-    EXPECT_THAT(Trees(), IsEmpty());
-  }
-
-  testing::TempDir dir_;
-  const std::string root_ = dir_ / "store";
-  std::unique_ptr<ImageStore> store_;
-};
 
 TEST_F(StoreTest, AHeldImageKeepsItsTreeUntilItsLastHolderGivesItBack) {
   ASSERT_OK_AND_ASSIGN(const Image image, Pull("held", Simple("x")));
@@ -311,7 +242,7 @@ TEST_F(StoreTest, NamesWhoseBlobsAreGoneAreForgotten) {
 }
 
 TEST_F(StoreTest, OneProcessAtATime) {
-  EXPECT_THAT(ImageStore::Open(root_),
+  EXPECT_THAT(ImageStore::Open(root_, options_),
               HasStatus(absl::StatusCode::kFailedPrecondition, "another"));
 }
 
@@ -360,7 +291,7 @@ TEST_F(StoreTest, AFullDiskLeavesNothing) {
     EXPECT_EQ(::unshare(CLONE_NEWNS), 0);
     EXPECT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
     EXPECT_EQ(::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=1m"), 0);
-    auto store = ImageStore::Open(small + "/store");
+    auto store = ImageStore::Open(small + "/store", options_);
     EXPECT_OK(store);
     const absl::StatusOr<UniqueFd> fd = OpenFile(archive, O_RDONLY);
     // The blob fits, the tree does not.

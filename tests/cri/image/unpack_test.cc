@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/image/unpack.h"
-
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cri/image/unpacker.h"
 #include "lib/base/file.h"
 #include "tests/cri/image/image_builder.h"
 #include "tests/support/status_matchers.h"
@@ -52,7 +51,10 @@ class UnpackTest : public ::testing::Test {
     const absl::StatusOr<oci::Layout> layout =
         oci::Layout::Create(dir_ / "layout");
     const testing::BuiltImage image = builder.Build(*layout);
-    return UnpackLayers(*layout, image.manifest, image.config, root_, limits);
+    UnpackerOptions options = testing::Unpacking();
+    options.image = limits;
+    return Unpacker(options).UnpackLayers(*layout, image.manifest, image.config,
+                                          root_, nullptr);
   }
   absl::Status UnpackOne(const std::vector<TarItem>& items) {
     return Unpack(ImageBuilder().AddLayer(items));

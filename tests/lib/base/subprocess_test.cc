@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/base/subprocess.h"
 
+#include <fcntl.h>
 #include <signal.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
+#include "lib/base/unique_fd.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 
@@ -81,6 +84,32 @@ TEST(SubprocessTest, ADescendantThatKeepsStdoutOpenDoesNotHoldTheCall) {
                        RunSubprocess(Shell("sleep 5 & echo done")));
   EXPECT_EQ(result.output, "done\n");
   EXPECT_LT(absl::Now() - start, absl::Seconds(4));
+}
+
+TEST(SubprocessTest, GivesDescriptorsInTheirOrder) {
+  const TempDir dir;
+  std::vector<UniqueFd> files;
+  SubprocessSpec spec = Shell("cat <&5; cat <&4; cat <&3");
+  for (const char* name : {"a", "b", "c"}) {
+    ASSERT_OK(WriteFileAtomic(dir / name, name));
+    ASSERT_OK_AND_ASSIGN(UniqueFd fd, OpenFile(dir / name, O_RDONLY));
+    files.push_back(std::move(fd));
+  }
+  // Whatever numbers they have here, 3 to 5 among them.
+  spec.descriptors = {files[2].get(), files[0].get(), files[1].get()};
+  ASSERT_OK_AND_ASSIGN(const SubprocessResult result, RunSubprocess(spec));
+  EXPECT_EQ(result.output, "bac") << result.error_output;
+}
+
+TEST(SubprocessTest, OneThatIsCancelledIsKilled) {
+  SubprocessSpec spec = Shell("sleep 1000");
+  int asked = 0;
+  spec.cancelled = [&] { return ++asked == 3; };
+  EXPECT_THAT(RunSubprocess(spec),
+              HasStatus(absl::StatusCode::kCancelled, "/bin/sh"));
+  spec = Shell("exit 3");
+  spec.cancelled = [] { return false; };
+  EXPECT_EQ(RunSubprocess(spec)->exit_code, 3);
 }
 
 TEST(SubprocessTest, OneThatFloodsIsKilled) {

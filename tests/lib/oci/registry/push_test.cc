@@ -112,48 +112,77 @@ TEST_F(PushTest, ProtectedRegistryWantsCredentials) {
               HasStatus(kWho, "credentials are needed"));
 }
 
-TEST_F(PushTest, HttpsRegistryMustBeTrusted) {
+// Tests of TLS: a certificate of its own authority for 127.0.0.1.
+class TlsTest : public PushTest {
+ protected:
+  void SetUp() override {
+    PushTest::SetUp();
+    SubprocessSpec make;
+    make.program = "/usr/bin/openssl";
+    make.args = {"req",
+                 "-x509",
+                 "-newkey",
+                 "rsa:2048",
+                 "-nodes",
+                 "-subj",
+                 "/CN=serai-test",
+                 "-addext",
+                 "subjectAltName=IP:127.0.0.1",
+                 "-keyout",
+                 dir_ / "key.pem",
+                 "-out",
+                 dir_ / "ca.pem"};
+    ASSERT_OK_AND_ASSIGN(const SubprocessResult made, RunSubprocess(make));
+    ASSERT_EQ(made.exit_code, 0) << made.error_output;
+    ASSERT_OK(WriteFileAtomic(
+        dir_ / "both.pem", absl::StrCat(*ReadFile(dir_ / "ca.pem", 65536),
+                                        *ReadFile(dir_ / "key.pem", 65536))));
+  }
+
+  // The registry's hosts.toml.
+  void Configure(const LocalRegistry& registry, absl::string_view more) {
+    const std::string config = dir_ / registry.host();
+    ASSERT_OK(MakeDirs(config));
+    options_.config_path = dir_.path();
+    ASSERT_OK(WriteFileAtomic(
+        JoinPath(config, "hosts.toml"),
+        absl::StrCat("server = 'https://", registry.host(), "'\n", more)));
+  }
+};
+
+TEST_F(TlsTest, RegistryMustBeTrusted) {
   SERAI_NEED_REGISTRY();
-  SubprocessSpec make;
-  make.program = "/usr/bin/openssl";
-  make.args = {"req",
-               "-x509",
-               "-newkey",
-               "rsa:2048",
-               "-nodes",
-               "-subj",
-               "/CN=serai-test",
-               "-addext",
-               "subjectAltName=IP:127.0.0.1",
-               "-keyout",
-               dir_ / "key.pem",
-               "-out",
-               dir_ / "ca.pem"};
-  ASSERT_OK_AND_ASSIGN(const SubprocessResult made, RunSubprocess(make));
-  ASSERT_EQ(made.exit_code, 0) << made.error_output;
-  ASSERT_OK(WriteFileAtomic(dir_ / "both.pem",
-                            absl::StrCat(*ReadFile(dir_ / "ca.pem", 65536),
-                                         *ReadFile(dir_ / "key.pem", 65536))));
   ASSERT_OK_AND_ASSIGN(
       const auto registry,
       LocalRegistry::Start(LocalRegistry::Auth::kNone, dir_ / "both.pem"));
-  const std::string config = dir_ / registry->host();
-  ASSERT_OK(MakeDirs(config));
-  options_.config_path = dir_.path();
-  const auto configure = [&](absl::string_view more) {
-    ASSERT_OK(WriteFileAtomic(
-        JoinPath(config, "hosts.toml"),
-        absl::StrCat("server = 'https://", registry->host(), "'\n", more)));
-  };
   const std::string name = registry->host() + "/a:1";
-  configure("");
+  Configure(*registry, "");
   EXPECT_THAT(PushAs(name),
               HasStatus(absl::StatusCode::kFailedPrecondition, "certificate"));
-  configure("ca = '../ca.pem'");
+  Configure(*registry, "ca = '../ca.pem'");
   EXPECT_OK(PushAs(name));
   EXPECT_OK(Client(name)->GetManifest("1", {}));
-  configure("skip_verify = true");
+  Configure(*registry, "skip_verify = true");
   EXPECT_OK(Client(name)->GetManifest("1", {}));
+}
+
+TEST_F(TlsTest, RegistryThatWantsACertificateGetsTheConfiguredOne) {
+  SERAI_NEED_REGISTRY();
+  ASSERT_OK_AND_ASSIGN(
+      const auto registry,
+      LocalRegistry::Start(LocalRegistry::Auth::kNone, dir_ / "both.pem",
+                           dir_ / "ca.pem"));
+  const std::string name = registry->host() + "/a:1";
+  Configure(*registry, "ca = '../ca.pem'");
+  EXPECT_FALSE(PushAs(name).ok());
+  for (const char* client :
+       {"client = [['../ca.pem', '../key.pem']]", "client = '../both.pem'",
+        "client = ['../both.pem']"}) {
+    Configure(*registry, absl::StrCat("ca = '../ca.pem'\n", client));
+    SCOPED_TRACE(client);
+    EXPECT_OK(PushAs(name));
+    EXPECT_OK(Client(name)->GetManifest("1", {}));
+  }
 }
 
 TEST_F(PushTest, RegistryThatRefusesUploadsIsAnError) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/image/tree.h"
+#include "cri/unpacker/tree.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_join.h"
@@ -113,6 +113,25 @@ absl::Status RemoveExcept(int directory_fd, const std::string& name,
   return ErrnoStatus(errno, absl::StrCat("rmdir ", name));
 }
 
+// How many directories `directory_fd` lies below `root_fd`; stops counting
+// where that is too many. Climbs, as the unpacker's root has no /proc to ask.
+absl::StatusOr<int> DepthOf(int root_fd, int directory_fd) {
+  struct stat root = {};
+  if (::fstat(root_fd, &root) != 0) return ErrnoStatus(errno, "stat");
+  UniqueFd climbing;
+  for (int depth = 0;; ++depth) {
+    const int fd = depth == 0 ? directory_fd : climbing.get();
+    struct stat here = {};
+    if (::fstat(fd, &here) != 0) return ErrnoStatus(errno, "stat");
+    const bool at_root =
+        here.st_dev == root.st_dev && here.st_ino == root.st_ino;
+    if (at_root || depth > kMaxDepth) return depth;
+    UniqueFd above(::openat(fd, "..", kDirectoryFlags));
+    if (!above.valid()) return ErrnoStatus(errno, "open ..");
+    climbing = std::move(above);
+  }
+}
+
 uint32_t FileMode(uint32_t mode) { return (mode & 0777U) | 0600U; }
 uint32_t DirectoryMode(uint32_t mode) { return (mode & 0777U) | 0700U; }
 
@@ -147,11 +166,8 @@ absl::StatusOr<UniqueFd> Tree::OpenDirectory(const std::string& path,
     }
     return Bad(path, fd.status().message());
   }
-  ASSIGN_OR_RETURN(const std::string real,
-                   oci::PathInRoot(root_.get(), fd->get()));
-  if (std::count(real.begin(), real.end(), '/') > kMaxDepth) {
-    return Bad(path, "nested too deep");
-  }
+  ASSIGN_OR_RETURN(const int depth, DepthOf(root_.get(), fd->get()));
+  if (depth > kMaxDepth) return Bad(path, "nested too deep");
   struct stat st = {};
   if (::fstat(fd->get(), &st) != 0) return ErrnoStatus(errno, "stat");
   if (make_parents) made_.insert(st.st_ino);
@@ -285,11 +301,6 @@ absl::Status Tree::MakeOpaque(absl::string_view path) {
   for (const std::string& name : names) {
     RETURN_IF_ERROR(RemoveExcept(fd->get(), name, made_));
   }
-  return absl::OkStatus();
-}
-
-absl::Status Tree::Sync() const {
-  if (::syncfs(root_.get()) != 0) return ErrnoStatus(errno, "syncfs");
   return absl::OkStatus();
 }
 

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <string>
 #include <unordered_set>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "lib/base/status.h"
@@ -40,9 +41,6 @@ class Tree {
   absl::Status Whiteout(absl::string_view path);
   // Removes all that earlier layers have in the directory `path`.
   absl::Status MakeOpaque(absl::string_view path);
-
-  // Writes everything to the disk.
-  absl::Status Sync() const;
 
  private:
   // A name and the directory that it stands in.

@@ -6,10 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "lib/base/status.h"
-#include "lib/oci/layout.h"
-#include "lib/oci/manifest.h"
+#include "lib/oci/digest.h"
 
 namespace serai::cri {
 
@@ -18,18 +18,21 @@ struct UnpackLimits {
   size_t max_entries = 262144;
 };
 
-// Unpacks the layers of `manifest`, lowest first, into `directory`, which must
-// exist and be empty; on failure it holds a part and is the caller's to remove.
-// Each layer's uncompressed content is checked against config.diff_ids.
-// Devices, FIFOs and sockets are left out; owners, times and extended
-// attributes are not taken over. The result is synced.
+struct Layer {
+  int fd = -1;          // the blob, borrowed, at its beginning
+  oci::Digest digest;   // of the blob, for messages: verified before
+  oci::Digest diff_id;  // of what it unpacks to: verified here
+};
+
+// Unpacks `layers`, the lowest first, into `directory`, which must exist and be
+// empty; on failure it holds a part and is the caller's to remove. Devices,
+// FIFOs and sockets are left out; owners, times and extended attributes are not
+// taken over. Not synced.
 //
 // INVALID_ARGUMENT for a damaged or hostile layer, DATA_LOSS for one that is
 // not what its diff id says, RESOURCE_EXHAUSTED beyond the limits and on a full
 // disk.
-absl::Status UnpackLayers(const oci::Layout& layout,
-                          const oci::Manifest& manifest,
-                          const oci::ImageConfig& config,
+absl::Status UnpackLayers(const std::vector<Layer>& layers,
                           const std::string& directory,
                           const UnpackLimits& limits = {});
 

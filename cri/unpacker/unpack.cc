@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cri/image/unpack.h"
+#include "cri/unpacker/unpack.h"
 
 #include <unistd.h>
 
@@ -7,7 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
-#include "cri/image/tree.h"
+#include "cri/unpacker/tree.h"
 #include "lib/oci/tar_reader.h"
 
 namespace serai::cri {
@@ -102,17 +102,10 @@ absl::Status UnpackEntry(oci::TarReader& tar, const oci::TarEntry& entry,
   return absl::OkStatus();
 }
 
-absl::Status UnpackLayer(const oci::Layout& layout,
-                         const oci::Descriptor& layer,
-                         const oci::Digest& diff_id, int64_t max_stream,
-                         Budget& budget, Tree& tree) {
-  if (!oci::IsLayerMediaType(layer.media_type)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", layer.media_type, "\" is no layer"));
-  }
-  ASSIGN_OR_RETURN(const UniqueFd blob, layout.OpenBlob(layer.digest));
+absl::Status UnpackLayer(const Layer& layer, int64_t max_stream, Budget& budget,
+                         Tree& tree) {
   ASSIGN_OR_RETURN(oci::Decompressor stream,
-                   oci::Decompressor::Open(blob.get(), max_stream));
+                   oci::Decompressor::Open(layer.fd, max_stream));
   oci::Sha256 hash;
   const auto next = [&]() -> absl::StatusOr<absl::string_view> {
     ASSIGN_OR_RETURN(const absl::string_view data, stream.Next());
@@ -137,38 +130,30 @@ absl::Status UnpackLayer(const oci::Layout& layout,
     if (rest.empty()) break;
   }
   const oci::Digest found = hash.Finish();
-  if (!(found == diff_id)) {
-    return absl::DataLossError(
-        absl::StrCat("the layer unpacks to ", found.ToString(), " and not to ",
-                     diff_id.ToString(), " as the image's config says"));
+  if (!(found == layer.diff_id)) {
+    return absl::DataLossError(absl::StrCat(
+        "the layer unpacks to ", found.ToString(), " and not to ",
+        layer.diff_id.ToString(), " as the image's config says"));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status UnpackLayers(const oci::Layout& layout,
-                          const oci::Manifest& manifest,
-                          const oci::ImageConfig& config,
+absl::Status UnpackLayers(const std::vector<Layer>& layers,
                           const std::string& directory,
                           const UnpackLimits& limits) {
-  if (manifest.layers.size() != config.diff_ids.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the manifest has ", manifest.layers.size(), " layers, the config ",
-        config.diff_ids.size(), " diff ids"));
-  }
   ASSIGN_OR_RETURN(Tree tree, Tree::Open(directory));
   Budget budget{limits.max_bytes, limits.max_entries};
   // Headers and padding come to what the files hold.
   const int64_t max_stream =
       limits.max_bytes +
       kMaxEntryOverhead * static_cast<int64_t>(limits.max_entries);
-  for (size_t i = 0; i < manifest.layers.size(); ++i) {
-    RETURN_IF_ERROR(UnpackLayer(layout, manifest.layers[i], config.diff_ids[i],
-                                max_stream, budget, tree),
-                    "layer ", manifest.layers[i].digest.ToString());
+  for (const Layer& layer : layers) {
+    RETURN_IF_ERROR(UnpackLayer(layer, max_stream, budget, tree), "layer ",
+                    layer.digest.ToString());
   }
-  return tree.Sync();
+  return absl::OkStatus();
 }
 
 }  // namespace serai::cri

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/image/trees.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <vector>
+
+#include "lib/base/file.h"
+
+namespace serai::cri {
+namespace {
+
+constexpr mode_t kTreeMode = 0755;
+// What is on its way in or out; never an image's name.
+constexpr char kIncoming[] = ".incoming.";
+constexpr char kOutgoing[] = ".outgoing.";
+
+}  // namespace
+
+std::string Trees::PathOf(const oci::Digest& id) const {
+  return JoinPath(directory_, id.hex());
+}
+
+absl::StatusOr<std::string> Trees::MakeScratch() const {
+  std::string path = absl::StrCat(JoinPath(directory_, kIncoming), "XXXXXX");
+  if (::mkdtemp(path.data()) != nullptr) return path;
+  return ErrnoStatus(errno, absl::StrCat("mkdir in ", directory_));
+}
+
+absl::Status Trees::Make(const oci::Layout& layout,
+                         const StoredManifest& stored,
+                         const Unpacker::Cancelled& cancelled) {
+  const std::string path = PathOf(stored.id());
+  ASSIGN_OR_RETURN(const Turns::Turn turn, unpacking_.Take(path, cancelled));
+  if (PathExists(path)) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::string scratch, MakeScratch());
+  absl::Status status = unpacker_.UnpackLayers(
+      layout, stored.manifest, stored.config, scratch, cancelled);
+  if (status.ok() && ::chmod(scratch.c_str(), kTreeMode) != 0) {
+    status = ErrnoStatus(errno, absl::StrCat("chmod ", scratch));
+  }
+  if (status.ok() && ::rename(scratch.c_str(), path.c_str()) != 0) {
+    status = ErrnoStatus(errno, absl::StrCat("rename to ", path));
+  }
+  if (status.ok()) return status;
+  return FirstError(status, RemoveTree(scratch));
+}
+
+absl::StatusOr<std::vector<oci::ArchiveImage>> Trees::ReadArchive(
+    int fd, const oci::Layout& layout, const Unpacker::Cancelled& cancelled) {
+  ASSIGN_OR_RETURN(const std::string scratch, MakeScratch());
+  auto images = unpacker_.ReadArchive(fd, scratch, layout, cancelled);
+  const absl::Status removed = RemoveTree(scratch);
+  if (images.ok() && !removed.ok()) return removed;
+  return images;
+}
+
+absl::Status Trees::RemoveOthers(const std::set<oci::Digest>& ids) {
+  std::set<std::string> kept;
+  for (const oci::Digest& id : ids) kept.insert(std::string(id.hex()));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(directory_));
+  absl::Status status;
+  for (const std::string& name : names) {
+    if (kept.count(name) != 0) continue;
+    std::string path = JoinPath(directory_, name);
+    // A tree that is half removed must not be taken for an image's.
+    if (name[0] != '.') {
+      const std::string outgoing =
+          absl::StrCat(JoinPath(directory_, kOutgoing), name);
+      if (::rename(path.c_str(), outgoing.c_str()) != 0) {
+        status = FirstError(status, ErrnoStatus(errno, "rename " + path));
+        continue;
+      }
+      path = outgoing;
+    }
+    status = FirstError(status, RemoveTree(path));
+  }
+  return status;
+}
+
+absl::StatusOr<DiskUsage> Trees::Usage() {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(directory_));
+  const absl::MutexLock lock(&mutex_);
+  std::map<std::string, DiskUsage> measured;
+  DiskUsage sum;
+  for (const std::string& name : names) {
+    const std::string path = JoinPath(directory_, name);
+    const auto known = measured_.find(name);
+    DiskUsage usage = UsageOf(path);
+    if (known != measured_.end()) {
+      usage = known->second;
+    } else {
+      ASSIGN_OR_RETURN(const DiskUsage below, UsageBelow(path));
+      usage += below;
+    }
+    if (name[0] != '.') measured[name] = usage;
+    sum += usage;
+  }
+  measured_ = std::move(measured);
+  return sum;
+}
+
+}  // namespace serai::cri
