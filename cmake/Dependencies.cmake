@@ -21,6 +21,7 @@ find_path(BOOST_BEAST_INCLUDE_DIR boost/beast.hpp REQUIRED)
 # The core alone: its CMake package wants the HTTP server's packages as well.
 pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 pkg_check_modules(NL REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0)
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
 find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
 if(SERAI_BUILD_TESTS OR NOT DEFINED SERAI_BUILD_TESTS)
   find_package(GTest REQUIRED)

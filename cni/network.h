@@ -37,6 +37,10 @@ struct Attachment {
   std::string pod_namespace;
   std::string pod_uid;
   std::vector<PortMapping> port_mappings;
+  // Asked for in CNI_ARGS (IP, MAC), which plugins may heed or not; empty: any.
+  // For ADD alone: no record has them.
+  std::string wanted_address;
+  std::string wanted_mac;
 
   bool operator==(const Attachment&) const = default;
 };

@@ -73,7 +73,9 @@ std::string Args(const Attachment& attachment) {
        {std::pair("K8S_POD_NAMESPACE", &attachment.pod_namespace),
         std::pair("K8S_POD_NAME", &attachment.pod_name),
         std::pair("K8S_POD_INFRA_CONTAINER_ID", &attachment.container_id),
-        std::pair("K8S_POD_UID", &attachment.pod_uid)}) {
+        std::pair("K8S_POD_UID", &attachment.pod_uid),
+        std::pair("IP", &attachment.wanted_address),
+        std::pair("MAC", &attachment.wanted_mac)}) {
     if (!value->empty()) absl::StrAppend(&args, ";", key, "=", *value);
   }
   return args;
@@ -114,7 +116,8 @@ absl::Status Validate(const Attachment& attachment) {
         absl::StrCat("\"", Printable(name), "\" is no interface name"));
   }
   for (const std::string* value :
-       {&attachment.pod_name, &attachment.pod_namespace, &attachment.pod_uid}) {
+       {&attachment.pod_name, &attachment.pod_namespace, &attachment.pod_uid,
+        &attachment.wanted_address, &attachment.wanted_mac}) {
     if (!FitsInArgs(*value)) {
       return absl::InvalidArgumentError(absl::StrCat(
           "\"", Printable(*value), "\" can't be told to a plugin"));

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cni/network.h"
+#include "cri/checkpoint/checkpoint_manager.h"
 #include "cri/container/container_manager.h"
 #include "cri/container/exit_watcher.h"
 #include "cri/events/event_hub.h"
@@ -31,6 +32,7 @@
 #include "cri/server/convert.h"
 #include "cri/server/image_service.h"
 #include "cri/server/runtime_service.h"
+#include "cri/server/self_check.h"
 #include "cri/state/store.h"
 #include "cri/streaming/node_backend.h"
 #include "cri/streaming/server.h"
@@ -42,6 +44,8 @@ namespace serai::cri {
 namespace {
 
 constexpr std::chrono::seconds kShutdownGrace(5);
+// How long the daemon may take to answer itself.
+constexpr absl::Duration kAnswerTimeout = absl::Seconds(10);
 
 std::string DirectoryOf(const std::string& path) {
   return path.substr(0, path.find_last_of('/'));
@@ -147,6 +151,7 @@ struct Daemon::Parts {
                               store,  watcher,      events};
   PodManager pods{config, shim_options, cgroups, network,
                   store,  containers,   events};
+  CheckpointManager checkpoints{config, store, pods, containers};
   streaming::NodeBackend streaming_backend{store};
   std::unique_ptr<streaming::Server> streams;
   std::unique_ptr<RuntimeService> runtime_service;
@@ -218,7 +223,8 @@ struct Daemon::Parts {
     RETURN_IF_ERROR(StartStreaming());
     runtime_service = std::make_unique<RuntimeService>(
         RuntimeService::Parts{config, shim_options, cgroups, network, store,
-                              pods, containers, events, *streams});
+                              pods, containers, events, *streams,
+                              checkpoints});
     const std::string& path = config.cri.socket;
     grpc::ServerBuilder builder;
     int port = 0;
@@ -278,6 +284,11 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
   parts.events.Open();
   RETURN_IF_ERROR(parts.Serve());
   return daemon;
+}
+
+absl::Status Daemon::CheckAlive() const {
+  (void)parts_->store.Pods();
+  return AskVersion(parts_->config.cri.socket, kAnswerTimeout);
 }
 
 void ResolvePrograms(Config& config) {

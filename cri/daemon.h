@@ -19,6 +19,10 @@ class Daemon {
   // socket.
   static absl::StatusOr<std::unique_ptr<Daemon>> Start(Config config);
 
+  // Whether it answers: asks itself for its version through its own socket, and
+  // goes through its pods. May block for good where a lock is stuck.
+  absl::Status CheckAlive() const;
+
   // Stops serving; calls under way are given a moment to end. Pods go on.
   ~Daemon();
   Daemon(const Daemon&) = delete;

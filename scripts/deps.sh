@@ -13,7 +13,7 @@ packages=(
   ccache cmake g++ gcc ninja-build pkg-config
   libabsl-dev libarchive-dev libboost-dev libcli11-dev libcurl4-openssl-dev libgmock-dev
   libgrpc++-dev libgtest-dev libnl-3-dev libnl-route-3-dev libprotobuf-dev
-  libspdlog-dev libssl-dev libtomlplusplus-dev libyaml-cpp-dev
+  libspdlog-dev libssl-dev libsystemd-dev libtomlplusplus-dev libyaml-cpp-dev
   musl-dev nlohmann-json3-dev prometheus-cpp-dev protobuf-compiler
   protobuf-compiler-grpc zlib1g-dev
   # to run

@@ -77,6 +77,10 @@ struct Config {
     std::vector<std::string> signed_images;
     std::vector<std::string> signature_keys;
   } image;
+  struct Log {
+    std::string level = "info";
+    std::string format = "text";
+  } log;
 
   struct Cgroup {
     // Of pods that come without a cgroup parent; path in the hierarchy.

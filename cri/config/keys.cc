@@ -52,6 +52,12 @@ const std::vector<Key<Config>>& ConfigKeys() {
           "Repositories whose images must be signed."),
       KEY(Config, image.signature_keys, Files(), Reload::kNo,
           "Public keys (PEM), one of which must have signed them."),
+      KEY(Config, log.level, OneOf({"debug", "info", "warn", "error"}),
+          Reload::kYes,
+          "debug, info, warn or error. At debug, requests are logged, without "
+          "secrets."),
+      KEY(Config, log.format, OneOf({"text", "json"}), Reload::kYes,
+          "text or json, on stderr."),
       KEY(Config, cgroup.parent, Path(), Reload::kNo,
           "Of pods that come without a cgroup parent."),
       KEY(Config, passthrough.socket, Path(Empty::kAllowed), Reload::kNo,

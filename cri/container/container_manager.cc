@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "cri/bundle/bundle.h"
 #include "cri/layout.h"
+#include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
 #include "lib/base/deadline.h"
 #include "lib/base/fault.h"
@@ -162,7 +163,8 @@ absl::StatusOr<ContainerRecord> ContainerManager::NewRecord(
 }
 
 absl::StatusOr<std::string> ContainerManager::Create(
-    const std::string& pod_id, const ContainerConfig& config) {
+    const std::string& pod_id, const ContainerConfig& config,
+    const std::string& checkpoint) {
   ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod, store_.FindPod(pod_id));
   absl::MutexLock lock(&pod->operation);
   const PodRecord pod_record = pod->record.Get();
@@ -170,10 +172,12 @@ absl::StatusOr<std::string> ContainerManager::Create(
     return absl::FailedPreconditionError(
         absl::StrCat("pod ", pod->id, " is not ready: it was stopped"));
   }
-  ASSIGN_OR_RETURN(const ContainerRecord record, NewRecord(pod_record, config));
+  ASSIGN_OR_RETURN(ContainerRecord record, NewRecord(pod_record, config));
+  record.set_checkpoint(checkpoint);
   if (std::string made = FindMade(*pod, config); !made.empty()) return made;
   EndUnstartedBefore(*pod, config);
   RETURN_IF_ERROR(CheckName(*pod, config));
+  NoteForLog(LogField::kContainer, record.id());
   auto container =
       std::make_shared<Container>(store_.ContainerPath(record.id()), record);
   absl::Status status = container->record.Save();
@@ -237,8 +241,8 @@ absl::Status ContainerManager::StartTask(Pod& pod, Container& container) {
   const ContainerRecord record = container.record.Get();
   RETURN_IF_ERROR(FaultPoint("container.starting"));
   ASSIGN_OR_RETURN(const std::shared_ptr<Shim> shim, PodShim(pod));
-  RETURN_IF_ERROR(
-      shim->Create(container.id, record.bundle(), record.log_path()));
+  RETURN_IF_ERROR(shim->Create(container.id, record.bundle(), record.log_path(),
+                               record.checkpoint()));
   absl::Status status = FaultPoint("container.task");
   if (status.ok()) status = shim->Start(container.id);
   if (status.ok()) status = FaultPoint("container.start");
@@ -257,6 +261,8 @@ absl::StatusOr<ContainerManager::Found> ContainerManager::Find(
   Found found;
   ASSIGN_OR_RETURN(found.container, store_.FindContainer(id));
   ASSIGN_OR_RETURN(found.pod, store_.FindPod(found.container->pod_id));
+  NoteForLog(LogField::kContainer, found.container->id);
+  NoteForLog(LogField::kPod, found.pod->id);
   return found;
 }
 

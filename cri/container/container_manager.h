@@ -34,9 +34,11 @@ class ContainerManager {
   // Makes a container of pod `pod_id` and gives its id. All that can be known
   // to be wrong with it is found here. On failure nothing is left. The same
   // call again, whose first answer did not arrive, finds what that one made, as
-  // long as it was not started.
-  absl::StatusOr<std::string> Create(
-      const std::string& pod_id, const runtime::v1::ContainerConfig& config);
+  // long as it was not started. With `checkpoint`, a snapshot's directory, its
+  // guest goes on from that.
+  absl::StatusOr<std::string> Create(const std::string& pod_id,
+                                     const runtime::v1::ContainerConfig& config,
+                                     const std::string& checkpoint = "");
 
   // Starts the unikernel; one that runs is success. FAILED_PRECONDITION when it
   // has ended. On failure the container has ended, with the reason in its

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "cri/container/termination.h"
+#include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
 #include "spdlog/spdlog.h"
 
@@ -32,20 +34,29 @@ std::string ReasonOf(int exit_status, const TaskEpilogue& epilogue) {
 
 void ExitWatcher::WriteEnd(Container& container, const TaskExit& exit,
                            const std::string& reason,
-                           const std::string& message) {
+                           const std::string& message,
+                           const std::string& last_words) {
   absl::MutexLock lock(&writing_);
   // It may have been written meanwhile, and the container even removed.
   if (container.ended.HasBeenNotified()) return;
-  const absl::Status written =
-      container.record.ChangeAlways([&](ContainerRecord& record) {
-        if (record.started_at_ns() == 0) {
-          record.set_started_at_ns(record.starting_at_ns());
-        }
-        record.set_finished_at_ns(exit.exited_at_ns);
-        record.set_exit_code(exit.exit_status);
-        record.set_reason(reason);
-        record.set_message(message);
-      });
+  const auto end = [&](ContainerRecord& record) {
+    if (record.started_at_ns() == 0) {
+      record.set_started_at_ns(record.starting_at_ns());
+    }
+    record.set_finished_at_ns(exit.exited_at_ns);
+    record.set_exit_code(exit.exit_status);
+    record.set_reason(reason);
+    record.set_message(message);
+  };
+  // Whoever sees the end may look for the message at once.
+  ContainerRecord ended = container.record.Get();
+  end(ended);
+  const absl::Status told = WriteTerminationMessage(ended, last_words);
+  if (!told.ok()) {
+    spdlog::warn("container {}: its termination message: {}", container.id,
+                 std::string(told.message()));
+  }
+  const absl::Status written = container.record.ChangeAlways(end);
   if (!written.ok()) {
     spdlog::error("container {}: its end is in memory only: {}", container.id,
                   std::string(written.message()));
@@ -163,6 +174,9 @@ void ExitWatcher::RecordRunning(Container& container) {
 
 void ExitWatcher::Ended(Container& container, Shim& shim,
                         const absl::StatusOr<TaskExit>& exit) {
+  const LogScope scope;
+  NoteForLog(LogField::kContainer, container.id);
+  NoteForLog(LogField::kPod, container.pod_id);
   if (exit.ok()) {
     RecordExit(container, shim, *exit);
   } else {
@@ -178,9 +192,13 @@ void ExitWatcher::RecordExit(Container& container, Shim& shim,
   const TaskEpilogue epilogue =
       shim.Epilogue(container.id, kEpilogueTimeout).value_or(TaskEpilogue{});
   const std::string reason = ReasonOf(exit.exit_status, epilogue);
-  if (container.console_end.watched()) {
+  std::string last_words;
+  if (exit.exit_status != 0 || container.console_end.watched()) {
     auto last = shim.LastConsole(container.id);
-    if (last.ok()) container.console_end.Keep(*std::move(last));
+    if (last.ok() && exit.exit_status != 0) last_words = last->data;
+    if (last.ok() && container.console_end.watched()) {
+      container.console_end.Keep(*std::move(last));
+    }
   }
   // Only then is it forgotten, so that who waits finds nothing of it left.
   const absl::Status deleted = shim.Delete(container.id).status();
@@ -189,7 +207,9 @@ void ExitWatcher::RecordExit(Container& container, Shim& shim,
                  std::string(deleted.message()));
   }
   WriteEnd(container, exit, reason,
-           exit.exit_status == 0 ? "" : epilogue.message);
+           exit.exit_status == 0 ? "" : epilogue.message, last_words);
+  spdlog::info("container {} has ended: {}, exit status {}", container.id,
+               reason, exit.exit_status);
 }
 
 void ExitWatcher::RecordLost(Container& container, absl::string_view why) {
@@ -204,7 +224,7 @@ void ExitWatcher::RecordLost(Container& container, absl::string_view why) {
                   std::string(cleared.message()));
   }
   WriteEnd(container, TaskExit{kExitUnknown, absl::GetCurrentTimeNanos()},
-           "Unknown", std::string(why));
+           "Unknown", std::string(why), "");
 }
 
 }  // namespace serai::cri

@@ -60,7 +60,8 @@ class ExitWatcher {
   void Ended(Container& container, Shim& shim,
              const absl::StatusOr<TaskExit>& exit);
   void WriteEnd(Container& container, const TaskExit& exit,
-                const std::string& reason, const std::string& message);
+                const std::string& reason, const std::string& message,
+                const std::string& last_words);
 
   const host::CgroupHierarchy& cgroups_;
   EventHub& events_;

@@ -42,7 +42,9 @@ void Creations::End(Creation& creation, absl::StatusOr<std::string> outcome) {
 bool SameRequest(const PodRecord& a, const PodRecord& b) {
   return a.handler() == b.handler() &&
          google::protobuf::util::MessageDifferencer::Equals(a.config(),
-                                                            b.config());
+                                                            b.config()) &&
+         google::protobuf::util::MessageDifferencer::Equals(a.wanted_network(),
+                                                            b.wanted_network());
 }
 
 }  // namespace serai::cri

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "cri/container/container_manager.h"
 #include "cri/layout.h"
+#include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
 #include "cri/state/boot_id.h"
 #include "lib/base/fault.h"
@@ -68,6 +69,11 @@ cni::Attachment AttachmentOf(const PodRecord& record) {
                        : port.protocol() == runtime::v1::SCTP ? "sctp"
                                                               : "tcp";
     attachment.port_mappings.push_back(std::move(mapping));
+  }
+  const state::v1::PodNetwork& wanted = record.wanted_network();
+  attachment.wanted_mac = wanted.mac();
+  if (wanted.addresses_size() > 0) {
+    attachment.wanted_address = wanted.addresses(0).address();
   }
   return attachment;
 }
@@ -132,10 +138,11 @@ absl::StatusOr<PodRecord> PodManager::Names(
   return record;
 }
 
-absl::StatusOr<std::string> PodManager::Run(const PodSandboxConfig& config,
-                                            const std::string& handler,
-                                            absl::FunctionRef<bool()> hung_up) {
-  ASSIGN_OR_RETURN(const PodRecord record, NewRecord(config, handler));
+absl::StatusOr<std::string> PodManager::Run(
+    const PodSandboxConfig& config, const std::string& handler,
+    absl::FunctionRef<bool()> hung_up, const state::v1::PodNetwork& wanted) {
+  ASSIGN_OR_RETURN(PodRecord record, NewRecord(config, handler));
+  *record.mutable_wanted_network() = wanted;
   for (;;) {
     const Creations::Entry entry = creations_.Begin(record);
     Creation& creation = *entry.creation;
@@ -183,6 +190,7 @@ absl::StatusOr<std::string> PodManager::FindMade(
 }
 
 absl::StatusOr<std::string> PodManager::Make(const PodRecord& record) {
+  NoteForLog(LogField::kPod, record.id());
   RETURN_IF_ERROR(store_.ReserveName(PodName(record.config()), record.id()));
   auto pod = std::make_shared<Pod>(store_.PodPath(record.id()), record);
   absl::MutexLock lock(&pod->operation);

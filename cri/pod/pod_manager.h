@@ -38,10 +38,12 @@ class PodManager {
   // as well, the pod stays listed as not ready, so that kubelet removes it
   // later. ALREADY_EXISTS when the pod's name and attempt are those of a
   // sandbox that is not ready or was asked for otherwise; CANCELLED when
-  // `hung_up` says so while a first call is waited for.
+  // `hung_up` says so while a first call is waited for. The plugins are asked
+  // for the addresses of `wanted`.
   absl::StatusOr<std::string> Run(const runtime::v1::PodSandboxConfig& config,
                                   const std::string& handler,
-                                  absl::FunctionRef<bool()> hung_up = Never);
+                                  absl::FunctionRef<bool()> hung_up = Never,
+                                  const state::v1::PodNetwork& wanted = {});
 
   // Ends the containers, gives back the network. An unknown id, or a stopped
   // pod, is success.

@@ -1,11 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/server/edge.h"
 
+#include <cstring>
+
 #include "absl/time/clock.h"
+#include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
+namespace {
+
+// What the id of a call is an id of.
+LogField FieldOf(const char* method) {
+  if (std::strcmp(method, "RunPodSandbox") == 0) return LogField::kPodName;
+  // CreateContainer is asked of a pod.
+  if (std::strcmp(method, "CreateContainer") == 0) return LogField::kPod;
+  if (std::strstr(method, "Image") != nullptr) return LogField::kImage;
+  if (std::strstr(method, "Container") != nullptr ||
+      std::strncmp(method, "Exec", 4) == 0 ||
+      std::strcmp(method, "Attach") == 0) {
+    return LogField::kContainer;
+  }
+  return LogField::kPod;
+}
+
+}  // namespace
 
 grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
@@ -14,6 +34,9 @@ grpc::Status ToGrpc(const absl::Status& status) {
 
 grpc::Status Answer(const char* method, const std::string& id,
                     absl::FunctionRef<absl::Status()> work) {
+  const LogScope scope;
+  NoteForLog(LogField::kMethod, method);
+  NoteForLog(FieldOf(method), id);
   const absl::Time start = absl::Now();
   const absl::Status status = work();
   const absl::Duration time = absl::Now() - start;

@@ -3,8 +3,8 @@
 
 // The one place where calls become visible: each RPC runs through Answer(),
 // which logs and counts it, with how long it took, and turns our errors into
-// gRPC's. What is beneath knows nothing of gRPC. Requests are not logged: they
-// hold credentials and secrets.
+// gRPC's. What is beneath knows nothing of gRPC. Requests hold credentials and
+// secrets: they go into the log by LogRequest() (cri/log/redact.h) alone.
 
 #include <grpcpp/support/status.h>
 

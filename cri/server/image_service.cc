@@ -5,6 +5,7 @@
 
 #include "absl/time/clock.h"
 #include "cri/image/disk_usage.h"
+#include "cri/log/redact.h"
 #include "cri/server/convert.h"
 #include "cri/server/edge.h"
 #include "lib/base/file.h"
@@ -120,6 +121,7 @@ grpc::Status ImageService::PullImage(grpc::ServerContext* context,
                                      const v1::PullImageRequest* request,
                                      v1::PullImageResponse* response) {
   const std::string& wanted = request->image().image();
+  LogRequest("PullImage", *request);
   return Answer("PullImage", wanted, [&]() -> absl::Status {
     ASSIGN_OR_RETURN(const oci::Reference reference,
                      oci::Reference::Parse(wanted));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Containers: thin over ContainerManager and the store.
+#include "cri/log/redact.h"
 #include "cri/server/convert.h"
 #include "cri/server/edge.h"
 #include "cri/server/runtime_service.h"
@@ -10,6 +11,7 @@ namespace serai::cri {
 grpc::Status RuntimeService::CreateContainer(
     grpc::ServerContext*, const v1::CreateContainerRequest* request,
     v1::CreateContainerResponse* response) {
+  LogRequest("CreateContainer", *request);
   return Answer("CreateContainer", request->pod_sandbox_id(), [&] {
     ASSIGN_OR_RETURN(
         *response->mutable_container_id(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pods: thin over PodManager and the store.
 #include "absl/time/clock.h"
+#include "cri/log/redact.h"
 #include "cri/server/convert.h"
 #include "cri/server/edge.h"
 #include "cri/server/runtime_service.h"
@@ -11,6 +12,7 @@ namespace serai::cri {
 grpc::Status RuntimeService::RunPodSandbox(
     grpc::ServerContext* context, const v1::RunPodSandboxRequest* request,
     v1::RunPodSandboxResponse* response) {
+  LogRequest("RunPodSandbox", *request);
   const auto& metadata = request->config().metadata();
   return Answer(
       "RunPodSandbox",

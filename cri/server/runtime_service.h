@@ -7,6 +7,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "cni/network.h"
+#include "cri/checkpoint/checkpoint_manager.h"
 #include "cri/config/config.h"
 #include "cri/container/container_manager.h"
 #include "cri/events/event_hub.h"
@@ -37,6 +38,7 @@ class RuntimeService final : public RuntimeServiceBase {
     ContainerManager& containers;
     EventHub& events;
     streaming::Server& streams;
+    CheckpointManager& checkpoints;
   };
   explicit RuntimeService(const Parts& parts)
       : parts_(parts), stats_(parts.cgroups, parts.store, parts.config.root) {}
@@ -95,6 +97,11 @@ class RuntimeService final : public RuntimeServiceBase {
   SERAI_RPC(Exec);
   SERAI_RPC(Attach);
   SERAI_RPC(PortForward);
+
+  // Checkpoints (runtime_checkpoints.cc).
+  SERAI_RPC(CheckpointContainer);
+  SERAI_RPC(CheckpointPod);
+  SERAI_RPC(RestorePod);
 
 #undef SERAI_RPC
 #undef SERAI_STREAM_RPC

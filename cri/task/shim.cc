@@ -117,8 +117,10 @@ absl::StatusOr<std::shared_ptr<Shim>> Shim::Connect(
 }
 
 absl::Status Shim::Create(const std::string& task, const std::string& bundle,
-                          const std::string& log_path) {
+                          const std::string& log_path,
+                          const std::string& checkpoint) {
   auto request = For<task::CreateTaskRequest>(task);
+  request.set_checkpoint(checkpoint);
   request.set_bundle(bundle);
   if (!log_path.empty()) request.set_stdout(absl::StrCat("cri://", log_path));
   return ttrpc::TypedCall<task::CreateTaskResponse>(
@@ -184,6 +186,17 @@ absl::Status Shim::Destroy(const std::string& task) {
                .status();
   if (status.ok()) status = Delete(task).status();
   return absl::IsNotFound(status) ? absl::OkStatus() : status;
+}
+
+absl::Status Shim::Snapshot(const std::string& task,
+                            const std::string& directory,
+                            absl::Duration timeout) {
+  auto request = For<shim::v1::SnapshotRequest>(task);
+  request.set_path(directory);
+  return ttrpc::TypedCall<shim::v1::SnapshotResponse>(
+             *client_, ttrpc::kControlService, "Snapshot", request,
+             absl::Now() + timeout)
+      .status();
 }
 
 absl::Status Shim::ReopenLog(const std::string& task) {

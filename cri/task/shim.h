@@ -87,9 +87,11 @@ class Shim {
   bool connected() const { return client_->connected(); }
 
   // Makes the task from the bundle's config.json. An empty log path: what the
-  // guest prints is dropped.
+  // guest prints is dropped. With a checkpoint, a snapshot's directory, the
+  // guest goes on from it.
   absl::Status Create(const std::string& task, const std::string& bundle,
-                      const std::string& log_path);
+                      const std::string& log_path,
+                      const std::string& checkpoint = "");
   absl::Status Start(const std::string& task);
   // Calls `done` once, on the connection's thread, however long it takes:
   // with NOT_FOUND when the task is not there, with UNAVAILABLE when the
@@ -107,6 +109,10 @@ class Shim {
   // Ends the task with SIGKILL, whatever its state, and forgets it. One that is
   // not there is success.
   absl::Status Destroy(const std::string& task);
+  // Writes a snapshot of the running guest to a directory, which the shim
+  // makes. On failure there is none, save after DEADLINE_EXCEEDED.
+  absl::Status Snapshot(const std::string& task, const std::string& directory,
+                        absl::Duration timeout);
   absl::Status ReopenLog(const std::string& task);
   absl::StatusOr<TaskEpilogue> Epilogue(const std::string& task,
                                         absl::Duration timeout);

@@ -101,6 +101,9 @@ class Web final : public Service {
       AppendPage(body);
     } else if (request.path == "/healthz") {
       body.Append("ok\n");
+    } else if (request.path == "/count") {
+      body.AppendNumber(++count_);
+      body.Append('\n');
     } else if (request.path == "/exit") {
       OnExit(request, body, answer);
     } else if (request.path == "/log") {
@@ -167,6 +170,7 @@ class Web final : public Service {
 
   Ipv4Address address_;
   std::string_view name_;
+  uint64_t count_ = 0;
   bool exiting_ = false;
   int exit_status_ = 0;
 };

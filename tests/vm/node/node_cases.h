@@ -24,6 +24,7 @@ inline constexpr NodeCase kNodeCases[] = {
     {"NodeIsUp", "cases/node_is_up.sh", 60},
     {"GuestsRunUnderTheTender", "cases/tender.sh", 60},
     {"SeraidRunsPods", "cases/seraid.sh", 180},
+    {"SeraidIsAService", "cases/seraid_service.sh", 300},
     {"TasksHaveCgroups", "SERAI_REQUIRE=root,systemd tests/cgroup_node_test",
      120},
     {"ContainerdRunsTasks", "cases/ctr.sh", 240},
