@@ -18,6 +18,7 @@
 #include "cri/checkpoint/checkpoint_manager.h"
 #include "cri/container/container_manager.h"
 #include "cri/container/exit_watcher.h"
+#include "cri/containerd/images.h"
 #include "cri/events/event_hub.h"
 #include "cri/image/pull.h"
 #include "cri/image/store.h"
@@ -138,16 +139,32 @@ struct Daemon::Parts {
     return options;
   }
 
+  static std::unique_ptr<ContainerdImages> ContainerdImagesOf(
+      const Config& config) {
+    if (config.passthrough.socket.empty()) return nullptr;
+    return std::make_unique<ContainerdImages>(
+        NewContainerdClient(config.passthrough.socket),
+        config.passthrough.snapshotter, JoinPath(config.root, "views"));
+  }
+
   const Config config;
   const ShimOptions shim_options = ShimOptionsOf(config);
   const host::CgroupHierarchy cgroups;
   const std::unique_ptr<ImageStore> images;
+  // Null on a node of unikernels alone.
+  const std::unique_ptr<ContainerdImages> containerd_images =
+      ContainerdImagesOf(config);
+  // Where containers get their images from: one of the two.
+  ImageSource& image_source =
+      containerd_images != nullptr
+          ? static_cast<ImageSource&>(*containerd_images)
+          : *images;
   Puller puller;
   cni::Client network{CniOptionsOf(config)};
   Store store{config.root};
   EventHub events{[this](const Event& event) { return ToEvent(store, event); }};
   ExitWatcher watcher{cgroups, events};
-  ContainerManager containers{config, shim_options, cgroups, *images,
+  ContainerManager containers{config, shim_options, cgroups, image_source,
                               store,  watcher,      events};
   PodManager pods{config, shim_options, cgroups, network,
                   store,  containers,   events};
@@ -276,7 +293,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
   Parts& parts = *daemon->parts_;
   RETURN_IF_ERROR(parts.MakeCgroupParent(), "making the cgroup parent");
   RETURN_IF_ERROR(
-      Recovery(parts.config, parts.cgroups, *parts.images, parts.store,
+      Recovery(parts.config, parts.cgroups, parts.image_source, parts.store,
                parts.pods, parts.watcher, parts.network)
           .Run(),
       "recovering");

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/bundle/bundle.h"
 
-#include <fcntl.h>
+#include <sys/mount.h>
 
+#include <cerrno>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "cri/image/root.h"
 #include "lib/base/file.h"
 #include "lib/guest/devices.h"
 #include "lib/guest/find_unikernel.h"
@@ -16,6 +18,8 @@
 
 namespace serai::cri {
 namespace {
+
+constexpr char kRootfsInBundle[] = "rootfs";
 
 // What a container's command line says: the unikernel's place, where the pod
 // names one, and the user's arguments for the guest.
@@ -67,8 +71,7 @@ guest::ImageWords WordsOf(const BundleInput& input, const CommandLine& line) {
 
 absl::StatusOr<guest::FoundUnikernel> Find(const BundleInput& input,
                                            const CommandLine& line) {
-  ASSIGN_OR_RETURN(const UniqueFd root,
-                   OpenFile(input.image.rootfs, O_RDONLY | O_DIRECTORY));
+  ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(input.image));
   return guest::FindUnikernel(root.get(), WordsOf(input, line), input.node);
 }
 
@@ -146,7 +149,9 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   bundle.target = solo5::TargetName(found.unikernel.target);
   bundle.takes_interface = guest::WantsNetwork(found.unikernel);
   oci::RuntimeSpec& spec = bundle.spec;
-  spec.root_path = input.image.rootfs;
+  // The shim is given layers beside the bundle, and puts them together there.
+  spec.root_path =
+      input.image.layers.empty() ? input.image.rootfs : kRootfsInBundle;
   spec.unikernel = found.path;
   spec.args = with_network ? guest::WithNetworkArgs(AddressesOf(input), devices,
                                                     line.args)
@@ -191,6 +196,15 @@ absl::Status WriteBundle(const std::string& directory,
                       0600, Durability::kProcess);
   if (written.ok()) return written;
   return FirstError(written, RemoveTree(directory));
+}
+
+absl::Status RemoveBundle(const std::string& directory) {
+  const std::string root = JoinPath(directory, kRootfsInBundle);
+  if (::umount2(root.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 &&
+      errno != EINVAL && errno != ENOENT) {
+    return ErrnoStatus(errno, absl::StrCat("umount ", root));
+  }
+  return RemoveTree(directory);
 }
 
 }  // namespace serai::cri

@@ -46,4 +46,8 @@ absl::Status Resize(const runtime::v1::ContainerConfig& container,
 absl::Status WriteBundle(const std::string& directory,
                          const oci::RuntimeSpec& spec);
 
+// Removes it, and what a shim that was killed has left mounted in it. One that
+// is not there is success.
+absl::Status RemoveBundle(const std::string& directory);
+
 }  // namespace serai::cri

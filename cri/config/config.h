@@ -91,6 +91,8 @@ struct Config {
   // unikernels alone.
   struct PassThrough {
     std::string socket;
+    // Of containerd's CRI plugin: where it unpacks images.
+    std::string snapshotter = "overlayfs";
   } passthrough;
 };
 

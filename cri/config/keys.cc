@@ -63,6 +63,9 @@ const std::vector<Key<Config>>& ConfigKeys() {
       KEY(Config, passthrough.socket, Path(Empty::kAllowed), Reload::kNo,
           "Containerd's CRI socket, such as /run/containerd/containerd.sock: "
           "it answers what is not seraid's. \"\": a node of unikernels alone."),
+      KEY(Config, passthrough.snapshotter, Text(Empty::kRefused), Reload::kNo,
+          "The snapshotter of containerd's CRI plugin: where it unpacks the "
+          "images that unikernels start from too."),
   };
   return keys;
 }

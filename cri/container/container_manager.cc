@@ -186,7 +186,7 @@ absl::StatusOr<std::string> ContainerManager::Create(
   if (!status.ok()) {
     // The record goes last: it is what a restart undoes the rest by.
     absl::Status undone = images_.Release(record.id());
-    undone = FirstError(undone, RemoveTree(record.bundle()));
+    undone = FirstError(undone, RemoveBundle(record.bundle()));
     if (undone.ok()) undone = container->record.Erase();
     if (!undone.ok()) {
       spdlog::error("container {}: undoing its creation: {}", record.id(),
@@ -218,6 +218,7 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
     r.set_image_id(image.id);
     r.set_image_ref(image.repo_digests.empty() ? image.id
                                                : image.repo_digests.front());
+    *r.mutable_root_layers() = {image.layers.begin(), image.layers.end()};
     r.set_unikernel(bundle.unikernel);
     r.set_target(bundle.target);
     r.set_takes_interface(bundle.takes_interface);
@@ -241,8 +242,10 @@ absl::Status ContainerManager::StartTask(Pod& pod, Container& container) {
   const ContainerRecord record = container.record.Get();
   RETURN_IF_ERROR(FaultPoint("container.starting"));
   ASSIGN_OR_RETURN(const std::shared_ptr<Shim> shim, PodShim(pod));
-  RETURN_IF_ERROR(shim->Create(container.id, record.bundle(), record.log_path(),
-                               record.checkpoint()));
+  RETURN_IF_ERROR(shim->Create(
+      container.id, record.bundle(), record.log_path(),
+      {record.root_layers().begin(), record.root_layers().end()},
+      record.checkpoint()));
   absl::Status status = FaultPoint("container.task");
   if (status.ok()) status = shim->Start(container.id);
   if (status.ok()) status = FaultPoint("container.start");
@@ -387,7 +390,7 @@ absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
   RETURN_IF_ERROR(cgroup.Destroy());
   RETURN_IF_ERROR(FaultPoint("container.cgroup-removed"));
   RETURN_IF_ERROR(images_.Release(container.id));
-  RETURN_IF_ERROR(RemoveTree(record.bundle()));
+  RETURN_IF_ERROR(RemoveBundle(record.bundle()));
   RETURN_IF_ERROR(FaultPoint("container.bundle-removed"));
   RETURN_IF_ERROR(container.record.Erase());
   RETURN_IF_ERROR(FaultPoint("container.erased"));

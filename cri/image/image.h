@@ -21,6 +21,9 @@ struct Image {
   oci::StringMap annotations;  // the manifest's
   std::string rootfs;          // absolute path of the unpacked tree
   bool pinned = false;         // kubelet's garbage collection passes it over
+  // Where there is no such tree: the directories whose overlay it would be, the
+  // uppermost first. OpenRoot() in cri/image/root.h does for both.
+  std::vector<std::string> layers;
 };
 
 }  // namespace serai::cri

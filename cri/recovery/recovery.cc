@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/synchronization/mutex.h"
+#include "cri/bundle/bundle.h"
 #include "cri/layout.h"
 #include "cri/state/boot_id.h"
 #include "lib/base/event.h"
@@ -144,7 +145,7 @@ void Recovery::AddContainers(const FoundRecords& found) {
 void Recovery::RemoveLeftover(const ContainerRecord& record) {
   const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
   absl::Status status = cgroup.ok() ? cgroup->Destroy() : cgroup.status();
-  status = FirstError(status, RemoveTree(record.bundle()));
+  status = FirstError(status, RemoveBundle(record.bundle()));
   if (status.ok()) status = RemovePath(store_.ContainerPath(record.id()));
   Log(record.id(), "removing what is left of it", status);
 }
@@ -207,7 +208,7 @@ void Recovery::DropContainer(const std::string& id) {
     if (shim != nullptr) status = FirstError(status, shim->Destroy(id));
   }
   Log(id, "taking it down",
-      FirstError(status, RemoveTree(BundleDirectory(config_, id))));
+      FirstError(status, RemoveBundle(BundleDirectory(config_, id))));
 }
 
 void Recovery::FinishLater(const FoundRecords& found) {

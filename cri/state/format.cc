@@ -39,7 +39,8 @@ absl::Status CheckVersion(uint32_t version) {
 
 // One function a version, from it to the next. There is one version; these are
 // the defaults of what version 1 did not have from its beginning.
-void Upgrade(PodRecord&) {}
+template <typename Record>
+void Upgrade(Record&) {}
 
 void Upgrade(ContainerRecord& record) {
   // Before there was a time of the attempt, a running one was the sign of it.
@@ -82,6 +83,16 @@ absl::Status ParseRecord(absl::string_view json, PodRecord& record) {
 }
 
 absl::Status ParseRecord(absl::string_view json, ContainerRecord& record) {
+  return Parse(json, record);
+}
+
+absl::Status ParseRecord(absl::string_view json,
+                         state::v1::ViewRecord& record) {
+  return Parse(json, record);
+}
+
+absl::Status ParseRecord(absl::string_view json,
+                         state::v1::PodCheckpoint& record) {
   return Parse(json, record);
 }
 

@@ -10,6 +10,7 @@
 
 #include "absl/strings/string_view.h"
 #include "lib/base/status.h"
+#include "proto/state/checkpoint.pb.h"
 #include "proto/state/record.pb.h"
 
 namespace serai::cri {
@@ -30,6 +31,9 @@ absl::StatusOr<std::string> FormatRecord(
 // versions, for one of a later version.
 absl::Status ParseRecord(absl::string_view json, PodRecord& record);
 absl::Status ParseRecord(absl::string_view json, ContainerRecord& record);
+absl::Status ParseRecord(absl::string_view json, state::v1::ViewRecord& record);
+absl::Status ParseRecord(absl::string_view json,
+                         state::v1::PodCheckpoint& record);
 
 // What can be told of a record of a later version, as far as it is as it was.
 struct RecordOutline {

@@ -18,10 +18,11 @@ absl::Status Load(const std::string& path, Record& record) {
 }  // namespace
 
 absl::Status SaveRecord(const std::string& path,
-                        const google::protobuf::Message& message) {
+                        const google::protobuf::Message& message,
+                        Durability durability) {
   ASSIGN_OR_RETURN(const std::string json, FormatRecord(message), "writing ",
                    path);
-  return WriteFileAtomic(path, json, 0600, Durability::kProcess);
+  return WriteFileAtomic(path, json, 0600, durability);
 }
 
 absl::StatusOr<std::string> ReadRecordFile(const std::string& path) {
@@ -33,6 +34,16 @@ absl::Status LoadRecord(const std::string& path, PodRecord& record) {
 }
 
 absl::Status LoadRecord(const std::string& path, ContainerRecord& record) {
+  return Load(path, record);
+}
+
+absl::Status LoadRecord(const std::string& path,
+                        state::v1::ViewRecord& record) {
+  return Load(path, record);
+}
+
+absl::Status LoadRecord(const std::string& path,
+                        state::v1::PodCheckpoint& record) {
   return Load(path, record);
 }
 

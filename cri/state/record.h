@@ -27,11 +27,15 @@ namespace serai::cri {
 
 // Writes a message as JSON, mode 0600.
 absl::Status SaveRecord(const std::string& path,
-                        const google::protobuf::Message& message);
+                        const google::protobuf::Message& message,
+                        Durability durability = Durability::kProcess);
 
 // Reads one; errors as ParseRecord() has them, and the file's.
 absl::Status LoadRecord(const std::string& path, PodRecord& record);
 absl::Status LoadRecord(const std::string& path, ContainerRecord& record);
+absl::Status LoadRecord(const std::string& path, state::v1::ViewRecord& record);
+absl::Status LoadRecord(const std::string& path,
+                        state::v1::PodCheckpoint& record);
 absl::StatusOr<std::string> ReadRecordFile(const std::string& path);
 
 template <typename Message>

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/subprocess.h"
@@ -118,11 +119,19 @@ absl::StatusOr<std::shared_ptr<Shim>> Shim::Connect(
 
 absl::Status Shim::Create(const std::string& task, const std::string& bundle,
                           const std::string& log_path,
+                          const std::vector<std::string>& layers,
                           const std::string& checkpoint) {
   auto request = For<task::CreateTaskRequest>(task);
   request.set_checkpoint(checkpoint);
   request.set_bundle(bundle);
   if (!log_path.empty()) request.set_stdout(absl::StrCat("cri://", log_path));
+  if (!layers.empty()) {
+    auto* root = request.add_rootfs();
+    root->set_type("overlay");
+    root->set_source("overlay");
+    root->add_options("ro");
+    root->add_options(absl::StrCat("lowerdir=", absl::StrJoin(layers, ":")));
+  }
   return ttrpc::TypedCall<task::CreateTaskResponse>(
              *client_, ttrpc::kTaskService, "Create", request, Deadline())
       .status();

@@ -87,11 +87,14 @@ class Shim {
   bool connected() const { return client_->connected(); }
 
   // Makes the task from the bundle's config.json. An empty log path: what the
-  // guest prints is dropped. With a checkpoint, a snapshot's directory, the
-  // guest goes on from it.
+  // guest prints is dropped. `layers`, the uppermost first: the root is their
+  // overlay, which the shim mounts while it looks for the unikernel; without
+  // any it is the directory that config.json names. With a checkpoint, a
+  // snapshot's directory, the guest goes on from it.
   absl::Status Create(const std::string& task, const std::string& bundle,
                       const std::string& log_path,
-                      const std::string& checkpoint = "");
+                      const std::vector<std::string>& layers,
+                      const std::string& checkpoint);
   absl::Status Start(const std::string& task);
   // Calls `done` once, on the connection's thread, however long it takes:
   // with NOT_FOUND when the task is not there, with UNAVAILABLE when the
