@@ -16,7 +16,7 @@ using control::v1::LayerProgress;
 using control::v1::PullProgress;
 
 constexpr absl::Duration kPlainEvery = absl::Seconds(5);
-constexpr int64_t kBarWidth = 30;
+constexpr size_t kBarWidth = 30;
 
 std::string Bytes(int64_t bytes) {
   return HumanBytes(static_cast<uint64_t>(std::max<int64_t>(bytes, 0)));
@@ -25,9 +25,9 @@ std::string Bytes(int64_t bytes) {
 std::string Bar(const LayerProgress& layer) {
   const int64_t size = std::max<int64_t>(layer.size(), 1);
   const int64_t received = std::clamp<int64_t>(layer.received(), 0, size);
-  // Of sizes that times the width would not fit.
-  const auto full = static_cast<size_t>(static_cast<double>(received) /
-                                        static_cast<double>(size) * kBarWidth);
+  const double share =
+      static_cast<double>(received) / static_cast<double>(size);
+  const auto full = static_cast<size_t>(share * static_cast<double>(kBarWidth));
   return absl::StrCat("[", std::string(full, '='),
                       std::string(kBarWidth - full, ' '), "]");
 }

@@ -71,8 +71,8 @@ TEST(PullDisplayTest, ATerminalsLinesAreWrittenOver) {
   for (int i = 0; i < 2; ++i) {
     control::v1::LayerProgress& layer = *progress.add_layers();
     layer.set_digest("sha256:" + std::string(64, 'b'));
-    layer.set_size(int64_t{1} << 62);
-    layer.set_received(i == 0 ? int64_t{1} << 61 : -5);
+    layer.set_size(int64_t{1} << 40);
+    layer.set_received(i == 0 ? int64_t{1} << 39 : -5);
   }
   out.str("");
   display.Show(progress);

@@ -85,22 +85,6 @@ TEST_F(ImagesTest, WhatAContainerUsesStaysThroughRemovalAndARestart) {
   ExpectNothingNew();
 }
 
-TEST_F(ImagesTest, ACrashedDaemonForgetsRemovedImagesThatNothingUsesAnyMore) {
-  ASSERT_NO_FATAL_FAILURE(StartNode());
-  Mark();
-  ASSERT_OK_AND_ASSIGN(const std::string id,
-                       node_->LoadGuests("web", {"web.spt"}));
-  ASSERT_OK_AND_ASSIGN(const auto web, node_->Run("web", id));
-  ASSERT_OK(RemoveImage(id));
-  // It dies before the container's record is gone, after its image was.
-  node_->Stop(SIGKILL);
-  ASSERT_OK(RemovePath(
-      absl::StrCat(node_->root(), "/containers/", web.container, ".json")));
-  node_->Start();
-  EXPECT_FALSE(IsUnpacked(id));
-  ASSERT_OK(node_->RemovePod(web.pod));
-}
-
 TEST_F(ImagesTest, PinnedImagesSaySo) {
   NodeOptions options;
   options.more_config = "[image]\npinned = [\"localhost/web\"]\n";
