@@ -11,7 +11,7 @@
 namespace serai::testing {
 namespace {
 
-constexpr absl::string_view kCall = "FaultPoint(\"";
+constexpr char kCall[] = "FaultPoint(\"";
 
 // The names that the source files below `directory` give to steps.
 void AddStepsIn(const std::string& directory, std::multiset<std::string>& out) {
@@ -22,7 +22,7 @@ void AddStepsIn(const std::string& directory, std::multiset<std::string>& out) {
         ReadFile(entry.path().string(), 1 << 20).value_or(std::string());
     for (size_t at = text.find(kCall); at != std::string::npos;
          at = text.find(kCall, at + 1)) {
-      const size_t begin = at + kCall.size();
+      const size_t begin = at + sizeof(kCall) - 1;
       out.insert(text.substr(begin, text.find('"', begin) - begin));
     }
   }
