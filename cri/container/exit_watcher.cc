@@ -36,7 +36,7 @@ void ExitWatcher::WriteEnd(Container& container, const TaskExit& exit,
                            const std::string& reason,
                            const std::string& message,
                            const std::string& last_words) {
-  absl::MutexLock lock(&writing_);
+  absl::MutexLock lock(&container.ending);
   // It may have been written meanwhile, and the container even removed.
   if (container.ended.HasBeenNotified()) return;
   const auto end = [&](ContainerRecord& record) {

@@ -65,8 +65,6 @@ class ExitWatcher {
 
   const host::CgroupHierarchy& cgroups_;
   EventHub& events_;
-  // A stop that gives a shim up and the watcher may find the same end.
-  absl::Mutex writing_;
   const std::shared_ptr<Gate> gate_;
   WorkerPool workers_;
 };

@@ -41,7 +41,7 @@ class Creation {
 
   const PodRecord record_;
   const bool undoing_;
-  Event ended_;
+  serai::Event ended_;
   absl::StatusOr<std::string> outcome_;  // before `ended_`
 };
 

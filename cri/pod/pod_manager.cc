@@ -222,7 +222,7 @@ absl::Status PodManager::Build(Pod& pod) {
   RETURN_IF_ERROR(FaultPoint("pod.netns"));
   // The plugins take most of a start, and wait for most of that.
   absl::Status shim;
-  Event started;
+  serai::Event started;
   beside_.Run([&] {
     shim = StartShim(pod);
     started.Notify();

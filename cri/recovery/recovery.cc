@@ -43,7 +43,7 @@ struct Recovery::Pending {
   absl::Mutex mutex;
   std::map<std::string, std::shared_ptr<Container>> containers
       ABSL_GUARDED_BY(mutex);
-  Event all_known;
+  serai::Event all_known;
 
   void Add(const std::shared_ptr<Container>& container) {
     absl::MutexLock lock(&mutex);

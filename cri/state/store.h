@@ -71,6 +71,9 @@ struct Container {
   Record<ContainerRecord> record;
   // Notified once, when the record says how the guest ended.
   serai::Event ended;
+  // Held while the end is written: a stop that gives a shim up and the exit
+  // watcher may find the same one.
+  absl::Mutex ending;
   CpuRate cpu_rate;
   // A shim has been asked for the counters of its devices and has not answered.
   std::atomic<bool> devices_asked = false;

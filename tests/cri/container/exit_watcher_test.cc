@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "cri/events/event_hub.h"
+#include "lib/base/event.h"
 #include "lib/base/file.h"
 #include "lib/base/unique_fd.h"
 #include "lib/ttrpc/envelope.h"
@@ -124,6 +126,8 @@ class ExitWatcherTest : public ::testing::Test {
   }
 
   const TempDir dir_;
+  EventHub events_{
+      [](const Event&) { return runtime::v1::ContainerEventResponse(); }};
   const host::CgroupHierarchy cgroups_ = host::CgroupHierarchy::V2(dir_.path());
 };
 
@@ -136,7 +140,7 @@ TEST_F(ExitWatcherTest, ShimsThatAreStuckDelayNobodyElsesEnd) {
   FakeShim sound(dir_ / "sound", 3, false);
   const auto container = Running("sound");
   std::vector<std::shared_ptr<Shim>> connections;
-  ExitWatcher watcher(cgroups_);
+  ExitWatcher watcher(cgroups_, events_);
   for (size_t i = 0; i < stuck.size(); ++i) {
     connections.push_back(stuck[i]->Connect());
     watcher.Watch(Running(absl::StrCat("stuck", i)), connections.back());
@@ -153,8 +157,8 @@ TEST_F(ExitWatcherTest, WhatIsFollowedIsKnownWhenItsEndIsWritten) {
   FakeShim shim(dir_ / "shim", 5, false);
   const auto connection = shim.Connect();
   const auto container = Running("a");
-  ExitWatcher watcher(cgroups_);
-  Event known;
+  ExitWatcher watcher(cgroups_, events_);
+  serai::Event known;
   watcher.Follow(container, connection, [&] { known.Notify(); });
   ASSERT_TRUE(known.WaitForNotificationWithTimeout(kPatience));
   const auto record = container->record.Read();
