@@ -170,6 +170,8 @@ void ExitWatcher::RecordRunning(Container& container) {
     spdlog::error("container {}: its start is in memory only: {}", container.id,
                   std::string(written.message()));
   }
+  events_.Emit(runtime::v1::CONTAINER_STARTED_EVENT, container.id,
+               container.pod_id);
 }
 
 void ExitWatcher::Ended(Container& container, Shim& shim,

@@ -43,9 +43,6 @@ class EventHub {
   void Emit(runtime::v1::ContainerEventType type, absl::string_view container,
             absl::string_view pod);
 
-  // An event that is complete: another runtime's.
-  void Publish(const EventMessage& event);
-
   // From now on there can be subscribers. What came before, ends that a
   // starting daemon has noticed, is kept for the first of them.
   void Open();
@@ -65,6 +62,8 @@ class EventHub {
     std::shared_ptr<EventQueue> queue;
     std::function<void()> abandon;
   };
+
+  void Publish(const EventMessage& event);
 
   enum class Phase { kStarting, kOpen, kClosed };
 

@@ -89,6 +89,7 @@ std::string ConfigInfo(const Config& config) {
                  {"binDirs", config.cni.bin_dirs},
                  {"timeout", absl::FormatDuration(config.cni.timeout)}}},
                {"registryConfigPath", config.registry.config_path},
+               {"passthroughSocket", config.passthrough.socket},
                {"metricsAddress", config.metrics.address},
                {"cgroupParent", config.cgroup.parent}});
 }
