@@ -2,6 +2,8 @@
 // seraid is killed every 200 ms while a client, which asks again as kubelet
 // does, makes and removes twenty pods: no pod is lost, nothing that is said of
 // one is untrue, and nothing is left in the end.
+#include <signal.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -50,47 +52,63 @@ class KillTest : public OwnMachineTest {
   void LiveOnce(const std::string& name, const std::string& image) {
     SCOPED_TRACE(name);
     TestNode::Running run;
-    ASSERT_OK(Insist([&]() -> absl::Status {
+    const auto make = [&]() -> absl::Status {
       ASSIGN_OR_RETURN(run.pod, node_->RunPod(name));
       return absl::OkStatus();
-    }));
-    ASSERT_OK(Insist([&]() -> absl::Status {
-      ASSIGN_OR_RETURN(
-          run.container,
-          node_->Create(run.pod, node_->ContainerConfig(image, {})));
+    };
+    const auto create = [&]() -> absl::Status {
+      const auto config = node_->ContainerConfig(image, {});
+      ASSIGN_OR_RETURN(run.container, node_->Create(run.pod, config));
       return absl::OkStatus();
-    }));
+    };
+    ASSERT_OK(Insist(make));
+    ASSERT_OK(Insist(create));
     ASSERT_OK(Insist([&] { return node_->StartContainer(run.container); }));
-    cri::ContainerStatus status;
-    for (int look = 0; look < 3; ++look) {
-      ASSERT_OK(Insist([&]() -> absl::Status {
-        ASSIGN_OR_RETURN(const auto seen, node_->StatusOf(run.container));
-        // A guest lives on, and its times are one time.
-        EXPECT_EQ(seen.state(), cri::CONTAINER_RUNNING) << seen.message();
-        if (look > 0) EXPECT_EQ(seen.started_at(), status.started_at());
-        status = seen;
-        ASSIGN_OR_RETURN(const auto pod, node_->PodStatusOf(run.pod));
-        EXPECT_EQ(pod.state(), cri::SANDBOX_READY);
-        run.ip = pod.network().ip();
-        return absl::OkStatus();
-      }));
-      EXPECT_OK(HttpGetRetried(run.ip, 80, "/"));
-    }
+    ASSERT_NO_FATAL_FAILURE(ExpectItLives(run));
     ASSERT_OK(Insist([&] { return node_->StopContainer(run.container, 5); }));
-    ASSERT_OK(Insist([&]() -> absl::Status {
-      ASSIGN_OR_RETURN(const auto seen, node_->StatusOf(run.container));
-      EXPECT_EQ(seen.state(), cri::CONTAINER_EXITED);
-      EXPECT_EQ(seen.exit_code(), 128 + 15) << seen.message();
-      return absl::OkStatus();
-    }));
+    ExpectItWasStopped(run);
     ASSERT_OK(Insist([&] { return node_->StopPod(run.pod); }));
     ASSERT_OK(Insist([&] { return node_->RemovePod(run.pod); }));
-    ASSERT_OK(Insist([&]() -> absl::Status {
+    ExpectItIsGone(run);
+  }
+
+  // A guest lives on, and its times are one time.
+  void ExpectItLives(TestNode::Running& run) {
+    int64_t started = 0;
+    const auto look = [&]() -> absl::Status {
+      ASSIGN_OR_RETURN(const auto seen, node_->StatusOf(run.container));
+      EXPECT_EQ(seen.state(), cri::CONTAINER_RUNNING) << seen.message();
+      if (started != 0) EXPECT_EQ(seen.started_at(), started);
+      started = seen.started_at();
+      ASSIGN_OR_RETURN(const auto pod, node_->PodStatusOf(run.pod));
+      EXPECT_EQ(pod.state(), cri::SANDBOX_READY);
+      run.ip = pod.network().ip();
+      return absl::OkStatus();
+    };
+    for (int times = 0; times < 3; ++times) {
+      ASSERT_OK(Insist(look));
+      ASSERT_OK(HttpGetRetried(run.ip, 80, "/"));
+    }
+  }
+
+  void ExpectItWasStopped(const TestNode::Running& run) {
+    const auto look = [&]() -> absl::Status {
+      ASSIGN_OR_RETURN(const auto seen, node_->StatusOf(run.container));
+      EXPECT_EQ(seen.state(), cri::CONTAINER_EXITED);
+      EXPECT_EQ(seen.exit_code(), 128 + SIGTERM) << seen.message();
+      return absl::OkStatus();
+    };
+    EXPECT_OK(Insist(look));
+  }
+
+  void ExpectItIsGone(const TestNode::Running& run) {
+    const auto look = [&]() -> absl::Status {
       const absl::Status gone = node_->PodStatusOf(run.pod).status();
       if (IsInterrupted(gone)) return gone;
       EXPECT_THAT(gone, HasStatus(absl::StatusCode::kNotFound, ""));
       return absl::OkStatus();
-    }));
+    };
+    EXPECT_OK(Insist(look));
   }
 
   // Asks until there is an answer.
