@@ -2,9 +2,9 @@
 #pragma once
 
 // What a kubelet sees of a node whose CRI socket is seraid's, the same for each
-// kind of node and pod: unikernels where seraid is alone, and ordinary pods that
-// go through seraid to a containerd. A test of this fixture runs once for each,
-// in a process of its own.
+// kind of node and pod: unikernels where seraid is alone, and ordinary pods
+// that go through seraid to a containerd. A test of this fixture runs once for
+// each, in a process of its own.
 
 #include <memory>
 #include <ostream>
