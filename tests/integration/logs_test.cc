@@ -81,7 +81,7 @@ constexpr char kPolicy[] = "io.kubernetes.container.terminationMessagePolicy";
 
 TEST_F(LogsTest, RotationUnderLoadLosesNoLine) {
   constexpr int kRotations = 100;
-  constexpr int kLines = 300'000;
+  constexpr int kLines = 1'000'000;
   ASSERT_OK_AND_ASSIGN(
       const auto run,
       node_->Run("flood", Load("flood"), {absl::StrCat("--lines=", kLines)}));
@@ -95,8 +95,7 @@ TEST_F(LogsTest, RotationUnderLoadLosesNoLine) {
     if (absl::IsFailedPrecondition(reopened)) break;  // it has ended
     ASSERT_OK(reopened);
   }
-  RecordProperty("rotations", rotated);
-  EXPECT_GT(rotated, 10);
+  EXPECT_EQ(rotated, kRotations) << "the guest has ended too soon";
   ASSERT_OK(node_->WaitExited(run.container, absl::Seconds(120)));
 
   std::string all;
@@ -110,7 +109,7 @@ TEST_F(LogsTest, RotationUnderLoadLosesNoLine) {
   for (const absl::string_view line :
        absl::StrSplit(all, '\n', absl::SkipEmpty())) {
     const size_t at = line.find(" stdout F ");
-    ASSERT_NE(at, absl::string_view::npos) << std::string(line);
+    if (at == absl::string_view::npos) continue;  // the tender's own
     int number = 0;
     if (!absl::SimpleAtoi(line.substr(at + 10, 8), &number)) continue;
     ASSERT_EQ(number, next++);
