@@ -88,9 +88,10 @@ absl::Status CheckSockets(const Config& config) {
 
 absl::Status MakeDirectories(const Config& config) {
   for (const std::string& directory :
-       {config.root, config.state, NetnsDirectory(config),
-        ShimsDirectory(config), BundlesDirectory(config),
-        ShimSocketDirectory(config), DirectoryOf(config.cri.socket)}) {
+       {config.root, RestoredDirectory(config), config.state,
+        NetnsDirectory(config), ShimsDirectory(config),
+        BundlesDirectory(config), ShimSocketDirectory(config),
+        DirectoryOf(config.cri.socket)}) {
     RETURN_IF_ERROR(MakeDirs(directory));
   }
   return absl::OkStatus();

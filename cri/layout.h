@@ -40,6 +40,10 @@ inline std::string BundleDirectory(const Config& config,
                                    const std::string& container) {
   return JoinPath(BundlesDirectory(config), container);
 }
+// Below the root: a file for each checkpoint that was restored.
+inline std::string RestoredDirectory(const Config& config) {
+  return JoinPath(config.root, "restored");
+}
 inline std::string ShimSocketDirectory(const Config& config) {
   return JoinPath(config.state, "shims");
 }

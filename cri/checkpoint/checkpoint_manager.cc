@@ -10,8 +10,8 @@
 #include "absl/time/clock.h"
 #include "cri/checkpoint/archive.h"
 #include "cri/checkpoint/compatible.h"
+#include "cri/layout.h"
 #include "lib/base/file.h"
-#include "spdlog/spdlog.h"
 
 namespace serai::cri {
 namespace {
@@ -56,9 +56,7 @@ class Use {
  public:
   static absl::StatusOr<Use> Of(const Config& config,
                                 const std::string& checkpoint_id) {
-    const std::string directory = JoinPath(config.root, "restored");
-    RETURN_IF_ERROR(MakeDirs(directory));
-    const std::string path = JoinPath(directory, checkpoint_id);
+    const std::string path = JoinPath(RestoredDirectory(config), checkpoint_id);
     const auto fd = OpenFile(path, O_WRONLY | O_CREAT | O_EXCL);
     if (absl::IsAlreadyExists(fd.status())) {
       return absl::FailedPreconditionError(

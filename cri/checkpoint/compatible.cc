@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/checkpoint/compatible.h"
 
+#include <algorithm>
 #include <string>
 
 #include "absl/strings/match.h"

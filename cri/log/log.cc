@@ -117,15 +117,17 @@ void NoteForLog(LogField field, const std::string& value) {
 }
 
 void SetUpLog(const std::string& level, const std::string& format) {
-  static const auto& logger =
-      *new std::shared_ptr<spdlog::logger>(spdlog::stderr_logger_mt("seraid"));
+  // Made the default but once: that is not to be done beside other threads.
+  static spdlog::logger* const logger = [] {
+    spdlog::set_default_logger(spdlog::stderr_logger_mt("seraid"));
+    return spdlog::default_logger_raw();
+  }();
   if (format == "json") {
     logger->set_formatter(std::make_unique<JsonFormatter>());
   } else {
     logger->set_formatter(std::make_unique<TextFormatter>());
   }
   logger->set_level(spdlog::level::from_str(level));
-  spdlog::set_default_logger(logger);
 }
 
 bool LogsDebug() { return spdlog::should_log(spdlog::level::debug); }

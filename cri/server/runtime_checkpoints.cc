@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/time/clock.h"
+#include "cri/server/convert.h"
 #include "cri/server/edge.h"
 #include "cri/server/runtime_service.h"
 

@@ -2,9 +2,10 @@
 #include "cri/service/notify.h"
 
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
