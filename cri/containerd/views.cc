@@ -20,7 +20,7 @@ using state::v1::ViewRecord;
 
 constexpr absl::string_view kSuffix = ".json";
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(500);
-constexpr absl::Duration kLastRetry = absl::Seconds(30);
+constexpr absl::Duration kLastRetry = absl::Seconds(10);
 // A call whose answer we did not hear may still be under way in containerd: a
 // view that is not there may come for so long.
 constexpr absl::Duration kSettled = absl::Seconds(20);

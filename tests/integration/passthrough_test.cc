@@ -36,11 +36,12 @@ class PassThroughTest : public ContainerdTest {
     NodeOptions options;
     options.chained = {};
     options.pods_cgroup = containerd_->cgroup();
-    options.more_config = absl::StrCat("[passthrough]\nsocket = \"",
-                                       containerd_->socket(), "\"\n");
+    options.more_config = absl::StrCat(
+        "[passthrough]\nsocket = \"", containerd_->socket(),
+        "\"\nsnapshotter = \"", containerd_->snapshotter(), "\"\n");
     node_ = std::make_unique<TestNode>(options);
     node_->Start();
-    const auto web = node_->LoadGuests("web", {"web.hvt", "web.spt"});
+    const auto web = containerd_->ImportGuests("web", {"web.hvt", "web.spt"});
     ASSERT_OK(web);
     web_ = *web;
   }
@@ -244,10 +245,12 @@ TEST_F(PassThroughTest, AKilledContainerdLeavesOurPodsAloneAndIsFoundAgain) {
   const cri::StatusResponse down = NodeStatus();
   EXPECT_FALSE(Condition(down, "RuntimeReady").status());
   EXPECT_EQ(Condition(down, "RuntimeReady").reason(), "ContainerdUnavailable");
-  // A unikernel starts and goes all the same.
-  ASSERT_OK_AND_ASSIGN(const auto second, node_->Run("second", web_));
-  EXPECT_OK(HttpGetRetried(second.ip, 80, "/"));
-  EXPECT_OK(node_->RemovePod(second.pod));
+  // A unikernel goes all the same. For a new one its image is lacking.
+  ASSERT_OK_AND_ASSIGN(const std::string second, node_->RunPod("second"));
+  EXPECT_THAT(node_->Create(second, node_->ContainerConfig(web_, {})),
+              HasStatus(absl::StatusCode::kUnavailable,
+                        "containerd does not answer on"));
+  EXPECT_OK(node_->RemovePod(second));
 
   containerd_->Start();
   const absl::Time deadline = absl::Now() + kPatience;
@@ -279,15 +282,15 @@ TEST_F(PassThroughTest, SeraidStartsBeforeContainerd) {
   containerd_->Stop(SIGTERM);
   node_->Start();
   EXPECT_FALSE(Condition(NodeStatus(), "RuntimeReady").status());
-  ASSERT_OK_AND_ASSIGN(const auto web, node_->Run("web", web_));
-  EXPECT_OK(HttpGetRetried(web.ip, 80, "/"));
+  ASSERT_OK_AND_ASSIGN(const std::string pod, node_->RunPod("web"));
   containerd_->Start();
   const absl::Time deadline = absl::Now() + kPatience;
   while (!PodIds().ok()) {
     ASSERT_LT(absl::Now(), deadline);
     absl::SleepFor(absl::Milliseconds(50));
   }
-  EXPECT_THAT(*PodIds(), UnorderedElementsAre(web.pod));
+  EXPECT_THAT(*PodIds(), UnorderedElementsAre(pod));
+  EXPECT_OK(node_->Create(pod, node_->ContainerConfig(web_, {})));
 }
 
 }  // namespace

@@ -65,6 +65,9 @@ class TestContainerd final : public CriClient {
   absl::StatusOr<std::string> ImportImage(const std::string& name,
                                           const ImageBuilder& image);
 
+  // An archive, for ctr and for the CRI.
+  absl::Status Import(const std::string& archive);
+
   // The pid of the shim that serves a container of ctr's, or of the CRI (the
   // pod's id).
   absl::StatusOr<pid_t> ShimOf(const std::string& id, bool of_cri = false);
@@ -88,7 +91,6 @@ class TestContainerd final : public CriClient {
   absl::Status Prepare();
   absl::Status WriteConfig();
   absl::Status WriteNetwork();
-  absl::Status Import(const std::string& archive);
   absl::Status ImportPlain();
   void RemoveEverything();
 
