@@ -313,6 +313,7 @@ void ResolvePrograms(Config& config) {
   Config::Programs& programs = config.programs;
   programs.shim = FindProgram(programs.shim, "containerd-shim-serai-v2");
   programs.tender = FindProgram(programs.tender, "serai-tender");
+  programs.unpacker = FindProgram(programs.unpacker, "serai-unpack");
 }
 
 std::string FindProgram(const std::string& configured,

@@ -61,6 +61,7 @@ struct Config {
     // Where Prometheus finds /metrics; empty: nowhere.
     std::string address = "127.0.0.1:9469";
   } metrics;
+
   // Where attach and port-forward are served. As streaming::ServerOptions.
   struct Streaming {
     std::string address = "127.0.0.1:0";
@@ -68,6 +69,7 @@ struct Config {
     std::string tls_key;
     std::string tls_client_ca;
   } streaming;
+
   struct Image {
     // Names of images that kubelet's garbage collection passes over
     // (cri/image/store.h).
@@ -77,6 +79,7 @@ struct Config {
     std::vector<std::string> signed_images;
     std::vector<std::string> signature_keys;
   } image;
+
   struct Log {
     std::string level = "info";
     std::string format = "text";
