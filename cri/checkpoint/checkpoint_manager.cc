@@ -24,6 +24,7 @@ using state::v1::PodCheckpoint;
 constexpr uint32_t kCheckpointVersion = 1;
 constexpr char kDescription[] = "pod.json";
 constexpr char kSnapshot[] = "container.0";
+constexpr size_t kMaxPodName = 4096;
 
 absl::Status CheckAbsolute(const std::string& path, const char* what) {
   if (absl::StartsWith(path, "/")) return absl::OkStatus();
@@ -51,28 +52,38 @@ absl::StatusOr<std::shared_ptr<Shim>> ShimOf(const Pod& pod,
                    "be checkpointed"));
 }
 
-// Remembers that a checkpoint is used, for good unless it is undone.
+// Remembers which pod a checkpoint was used for, for good unless it is undone.
 class Use {
  public:
+  // `pod_is_there`: whether a pod called `pod` is. Then the same call is made
+  // once more, by a caller who did not hear the answer.
   static absl::StatusOr<Use> Of(const Config& config,
-                                const std::string& checkpoint_id) {
+                                const std::string& checkpoint_id,
+                                const std::string& pod, bool pod_is_there) {
     const std::string path = JoinPath(RestoredDirectory(config), checkpoint_id);
     const auto fd = OpenFile(path, O_WRONLY | O_CREAT | O_EXCL);
-    if (absl::IsAlreadyExists(fd.status())) {
-      return absl::FailedPreconditionError(
-          "this checkpoint was restored before: two guests of one memory image "
-          "would draw the same random numbers and keys. Take another "
-          "checkpoint");
+    if (fd.ok()) {
+      const Use use(path, false);
+      const absl::Status written = WriteAll(fd->get(), pod);
+      if (written.ok()) return use;
+      return FirstError(written, use.Undo());
     }
-    RETURN_IF_ERROR(fd.status());
-    return Use(path);
+    if (!absl::IsAlreadyExists(fd.status())) return fd.status();
+    ASSIGN_OR_RETURN(const std::string user, ReadFile(path, kMaxPodName));
+    if (user == pod && pod_is_there) return Use(path, true);
+    return absl::FailedPreconditionError(
+        "this checkpoint was restored before: two guests of one memory image "
+        "would draw the same random numbers and keys. Take another "
+        "checkpoint");
   }
 
+  bool again() const { return again_; }
   absl::Status Undo() const { return RemovePath(path_); }
 
  private:
-  explicit Use(std::string path) : path_(std::move(path)) {}
+  Use(std::string path, bool again) : path_(std::move(path)), again_(again) {}
   std::string path_;
+  bool again_;
 };
 
 bool IsId(const std::string& id) {
@@ -199,28 +210,22 @@ absl::StatusOr<std::string> CheckpointManager::RestoreContainer(
                                                  checkpoint.image_id()));
 }
 
-absl::StatusOr<CheckpointManager::Restored> CheckpointManager::Restore(
+absl::Status CheckpointManager::Restore(
     const PodCheckpoint& checkpoint, const std::string& directory,
     const PodSandboxConfig& config, const std::string& handler,
-    const std::vector<ContainerConfig>& containers) {
-  Restored restored;
+    const std::vector<ContainerConfig>& containers, Restored& restored) {
   ASSIGN_OR_RETURN(restored.pod,
                    pods_.Run(config, handler, Never, checkpoint.network()),
                    "a pod for the guest's addresses");
-  const auto go_on = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
-                     store_.FindPod(restored.pod));
-    RETURN_IF_ERROR(
-        CheckSameNetwork(checkpoint.network(), pod->record.Get().network()));
-    ASSIGN_OR_RETURN(const std::string id,
-                     RestoreContainer(checkpoint.containers(0), directory,
-                                      restored.pod, containers.front()));
-    restored.containers.emplace_back(containers.front().metadata().name(), id);
-    return absl::OkStatus();
-  };
-  const absl::Status status = go_on();
-  if (status.ok()) return restored;
-  return FirstError(status, pods_.Remove(restored.pod));
+  ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
+                   store_.FindPod(restored.pod));
+  RETURN_IF_ERROR(
+      CheckSameNetwork(checkpoint.network(), pod->record.Get().network()));
+  ASSIGN_OR_RETURN(const std::string id,
+                   RestoreContainer(checkpoint.containers(0), directory,
+                                    restored.pod, containers.front()));
+  restored.containers.emplace_back(containers.front().metadata().name(), id);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<CheckpointManager::Restored> CheckpointManager::RestorePod(
@@ -230,11 +235,19 @@ absl::StatusOr<CheckpointManager::Restored> CheckpointManager::RestorePod(
   RETURN_IF_ERROR(CheckAbsolute(directory, "checkpoint_path"));
   ASSIGN_OR_RETURN(const PodCheckpoint checkpoint, ReadCheckpoint(directory));
   RETURN_IF_ERROR(CheckSameContainers(checkpoint, containers));
-  ASSIGN_OR_RETURN(const Use use, Use::Of(config_, checkpoint.id()));
-  absl::StatusOr<Restored> restored =
-      Restore(checkpoint, directory, config, handler, containers);
-  if (restored.ok()) return restored;
-  return FirstError(restored.status(), use.Undo());
+  const std::string name = PodName(config);
+  ASSIGN_OR_RETURN(const Use use, Use::Of(config_, checkpoint.id(), name,
+                                          !store_.HolderOf(name).empty()));
+  Restored restored;
+  absl::Status status =
+      Restore(checkpoint, directory, config, handler, containers, restored);
+  if (status.ok()) return restored;
+  // What another call has made is that call's.
+  if (use.again()) return status;
+  if (!restored.pod.empty()) {
+    status = FirstError(status, pods_.Remove(restored.pod));
+  }
+  return FirstError(status, use.Undo());
 }
 
 }  // namespace serai::cri

@@ -45,7 +45,8 @@ class CheckpointManager {
     std::vector<std::pair<std::string, std::string>> containers;  // name, id
   };
   // Makes a pod and its container, which Start() lets go on from the
-  // checkpoint. On failure nothing of them stays.
+  // checkpoint. On failure nothing of them stays. The same call once more,
+  // while the pod is there, has the same answer.
   absl::StatusOr<Restored> RestorePod(
       const std::string& directory, const runtime::v1::PodSandboxConfig& config,
       const std::string& handler,
@@ -57,10 +58,12 @@ class CheckpointManager {
   absl::Status WriteCheckpoint(const Pod& pod, const Container& container,
                                const std::string& directory,
                                absl::Duration timeout);
-  absl::StatusOr<Restored> Restore(
+  // `restored` has what was made, also when it fails.
+  absl::Status Restore(
       const state::v1::PodCheckpoint& checkpoint, const std::string& directory,
       const runtime::v1::PodSandboxConfig& config, const std::string& handler,
-      const std::vector<runtime::v1::ContainerConfig>& containers);
+      const std::vector<runtime::v1::ContainerConfig>& containers,
+      Restored& restored);
   absl::StatusOr<std::string> RestoreContainer(
       const state::v1::ContainerCheckpoint& checkpoint,
       const std::string& directory, const std::string& pod,

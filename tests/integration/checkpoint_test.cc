@@ -110,7 +110,14 @@ TEST_F(CheckpointTest, ARestoredGuestCountsOn) {
   EXPECT_EQ(Count(first.ip), 7);
   ASSERT_OK_AND_ASSIGN(const auto log, LogOf(second.container));
   EXPECT_THAT(log, HasSubstr("/count"));
+  // Who has not heard the answer asks again.
+  ASSERT_OK_AND_ASSIGN(const auto again,
+                       RestorePod(directory, "second", config));
+  EXPECT_EQ(again.pod, second.pod);
+  EXPECT_EQ(again.container, second.container);
   ASSERT_OK(node_->RemovePod(second.pod));
+  EXPECT_THAT(RestorePod(directory, "second", config),
+              HasStatus(kRefused, "same random numbers"));
 
   // One memory image, one guest.
   EXPECT_THAT(RestorePod(directory, "third", config),
