@@ -8,7 +8,7 @@
 home=/run/seraid-service
 export SERAI_SOCKET=/run/serai/seraid.sock SERAI_LOG_DIR=$home/logs
 mkdir -p "$home" /etc/serai
-cp bin/seraid bin/containerd-shim-serai-v2 bin/serai-tender /usr/bin/
+cp bin/seraid bin/containerd-shim-serai-v2 bin/serai-tender bin/serai-unpack /usr/bin/
 cat >/etc/serai/config.toml <<TOML
 version = 1
 [cni]
