@@ -182,13 +182,16 @@ struct Daemon::Parts {
   std::unique_ptr<HttpEndpoint> metrics;  // null: not wanted
 
   // The parent of pods that come without one is the daemon's, not a pod's.
+  // Slices are systemd's to make.
   absl::Status MakeCgroupParent() {
+    if (config.cgroup.by_systemd()) return absl::OkStatus();
     return host::Cgroup::Create(cgroups, config.cgroup.parent).status();
   }
 
   // Stays where pods are still in it. It may have been made by a daemon before
   // this one.
   absl::Status RemoveCgroupParent() {
+    if (config.cgroup.by_systemd()) return absl::OkStatus();
     std::vector<std::string> directories;
     for (const std::string& root : cgroups.Roots()) {
       directories.push_back(JoinPath(root, config.cgroup.parent));

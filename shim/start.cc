@@ -17,10 +17,12 @@
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
 #include "lib/host/cgroup.h"
+#include "lib/host/systemd_scope.h"
 #include "shim/bundle_notes.h"
 #include "shim/daemon.h"
 #include "shim/log.h"
 #include "shim/socket.h"
+#include "shim/task_cgroup.h"
 
 namespace serai::shim {
 namespace {
@@ -91,12 +93,18 @@ absl::Status CloseAllBut(UniqueFd& fd) {
 }
 
 // Before there is a shim: no one that runs is ever outside.
-absl::Status JoinCgroup(const std::string& path) {
-  if (path.empty()) return absl::OkStatus();
+absl::Status JoinCgroup(const std::string& cgroups_path) {
+  if (cgroups_path.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const CgroupPlace place, ParseCgroupsPath(cgroups_path));
   ASSIGN_OR_RETURN(const auto hierarchy, host::CgroupHierarchy::Detect());
-  ASSIGN_OR_RETURN(const auto cgroup, host::Cgroup::Open(hierarchy, path));
+  if (!place.scope.empty()) {
+    const host::SystemdScopes systemd(hierarchy.is_v2());
+    return systemd.Start({place.scope, place.slice, ::getpid(), {}}).status();
+  }
+  ASSIGN_OR_RETURN(const auto cgroup,
+                   host::Cgroup::Open(hierarchy, place.path));
   return Annotate(cgroup.AddProcess(::getpid()),
-                  absl::StrCat("joining cgroup ", path));
+                  absl::StrCat("joining cgroup ", place.path));
 }
 
 [[noreturn]] void Serve(DaemonConfig config, const std::string& directory) {

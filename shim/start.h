@@ -17,8 +17,9 @@ struct Surroundings {
   std::string directory;         // the working directory
   std::string socket_directory;  // SERAI_SHIM_SOCKET_DIR; empty: not set
   std::string tender;            // SERAI_TENDER, or where it is installed
-  // SERAI_SHIM_CGROUP: the cgroup, by its path in the hierarchy, that a new
-  // shim is in; empty: the caller's.
+  // SERAI_SHIM_CGROUP: the cgroup that a new shim is in, by its path in the
+  // hierarchy, or "SLICE:PREFIX:NAME" of a scope of systemd's; empty: the
+  // caller's.
   std::string cgroup;
   Environment environment;
 };

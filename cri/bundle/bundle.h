@@ -20,7 +20,7 @@ struct BundleInput {
   const runtime::v1::ContainerConfig& container;
   const Image& image;
   const HandlerConfig& handler;
-  std::string cgroup;  // path in the hierarchy
+  std::string cgroup;  // as the shim is told (cri/cgroup/place.h)
   guest::NodeTargets node;
 };
 

@@ -86,7 +86,10 @@ struct Config {
   } log;
 
   struct Cgroup {
-    // Of pods that come without a cgroup parent; path in the hierarchy.
+    std::string driver = "cgroupfs";  // or "systemd"; kubelet's
+    bool by_systemd() const { return driver == "systemd"; }
+    // Of pods that come without a cgroup parent; path in the hierarchy. With
+    // systemd its last part names the slice.
     std::string parent = "/serai";
   } cgroup;
 

@@ -58,8 +58,12 @@ const std::vector<Key<Config>>& ConfigKeys() {
           "secrets."),
       KEY(Config, log.format, OneOf({"text", "json"}), Reload::kYes,
           "text or json, on stderr."),
+      KEY(Config, cgroup.driver, OneOf({"cgroupfs", "systemd"}), Reload::kNo,
+          "Who makes cgroups: \"cgroupfs\" (seraid) or \"systemd\". Has to be "
+          "kubelet's driver, and containerd's where it is behind seraid."),
       KEY(Config, cgroup.parent, Path(), Reload::kNo,
-          "Of pods that come without a cgroup parent."),
+          "Of pods that come without a cgroup parent. With systemd its last "
+          "part names the slice."),
       KEY(Config, passthrough.socket, Path(Empty::kAllowed), Reload::kNo,
           "Containerd's CRI socket, such as /run/containerd/containerd.sock: "
           "it answers what is not seraid's. \"\": a node of unikernels alone."),

@@ -9,6 +9,7 @@
 
 #include "absl/time/clock.h"
 #include "cri/bundle/bundle.h"
+#include "cri/cgroup/place.h"
 #include "cri/layout.h"
 #include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
@@ -155,9 +156,7 @@ absl::StatusOr<ContainerRecord> ContainerManager::NewRecord(
   record.set_created_at_ns(absl::GetCurrentTimeNanos());
   record.set_bundle(BundleDirectory(config_, record.id()));
   // Beside the sandbox's cgroup: on v2 a group with processes has no children.
-  const std::string parent =
-      pod.cgroup().substr(0, pod.cgroup().find_last_of('/'));
-  record.set_cgroup(JoinPath(parent, record.id()));
+  record.set_cgroup(CgroupBeside(pod.cgroup(), record.id()));
   record.set_log_path(LogPath(pod, config));
   return record;
 }
@@ -207,10 +206,11 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
       const Image image,
       images_.Acquire(record.config().image().image(), record.id()));
   RETURN_IF_ERROR(FaultPoint("container.image"));
-  ASSIGN_OR_RETURN(const Bundle bundle,
-                   MakeBundle({pod, record.config(), image,
-                               config_.handlers.at(pod.handler()),
-                               record.cgroup(), guest::ProbeNode()}));
+  ASSIGN_OR_RETURN(
+      const Bundle bundle,
+      MakeBundle({pod, record.config(), image,
+                  config_.handlers.at(pod.handler()),
+                  CgroupsPathOf(record.cgroup()), guest::ProbeNode()}));
   if (bundle.takes_interface) RETURN_IF_ERROR(CheckInterfaceIsFree(record));
   RETURN_IF_ERROR(WriteBundle(record.bundle(), bundle.spec));
   RETURN_IF_ERROR(FaultPoint("container.bundle"));
@@ -230,9 +230,9 @@ absl::StatusOr<std::shared_ptr<Shim>> ContainerManager::PodShim(Pod& pod) {
     return shim;
   }
   ASSIGN_OR_RETURN(std::shared_ptr<Shim> shim, Timed(Step::kShimStart, [&] {
-                     return Shim::Start(shim_options_, pod.id,
-                                        ShimDirectory(config_, pod.id),
-                                        pod.record.Read()->cgroup());
+                     return Shim::Start(
+                         shim_options_, pod.id, ShimDirectory(config_, pod.id),
+                         CgroupsPathOf(pod.record.Read()->cgroup()));
                    }));
   pod.set_shim(shim);
   return shim;
@@ -242,10 +242,10 @@ absl::Status ContainerManager::StartTask(Pod& pod, Container& container) {
   const ContainerRecord record = container.record.Get();
   RETURN_IF_ERROR(FaultPoint("container.starting"));
   ASSIGN_OR_RETURN(const std::shared_ptr<Shim> shim, PodShim(pod));
-  RETURN_IF_ERROR(shim->Create(
-      container.id, record.bundle(), record.log_path(),
-      {record.root_layers().begin(), record.root_layers().end()},
-      record.checkpoint()));
+  RETURN_IF_ERROR(
+      shim->Create(container.id, record.bundle(), record.log_path(),
+                   {record.root_layers().begin(), record.root_layers().end()},
+                   record.checkpoint()));
   absl::Status status = FaultPoint("container.task");
   if (status.ok()) status = shim->Start(container.id);
   if (status.ok()) status = FaultPoint("container.start");

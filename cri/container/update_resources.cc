@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ContainerManager's UpdateContainerResources.
 #include "cri/bundle/bundle.h"
+#include "cri/cgroup/place.h"
 #include "cri/container/container_manager.h"
 #include "cri/container/resources.h"
 #include "lib/base/file.h"
@@ -90,7 +91,7 @@ absl::Status ContainerManager::Limit(const PodRecord& pod,
   for (const std::string& sentence : not_applied) {
     spdlog::warn("container {}: {}", record.id(), sentence);
   }
-  return absl::OkStatus();
+  return TellSystemd(cgroups_, record.cgroup(), limits);
 }
 
 }  // namespace serai::cri

@@ -3,9 +3,9 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "cri/cgroup/place.h"
 #include "cri/container/container_manager.h"
 #include "cri/layout.h"
 #include "cri/log/log.h"
@@ -39,13 +39,6 @@ absl::Status Validate(const PodSandboxConfig& config) {
     return absl::InvalidArgumentError(
         "a unikernel can't share the node's network (hostNetwork): it has its "
         "own network stack and needs an interface of its own");
-  }
-  const std::string& parent = config.linux().cgroup_parent();
-  if (!parent.empty() && !absl::StartsWith(parent, "/")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("cgroup parent \"", parent,
-                     "\" is no path: the cgroupfs driver is in use, kubelet's "
-                     "must be the same"));
   }
   return absl::OkStatus();
 }
@@ -131,8 +124,8 @@ absl::StatusOr<PodRecord> PodManager::Names(
   record.set_netns_path(NetnsPath(config_, id));
   record.set_tap(kTapName);
   record.mutable_network()->set_interface(kPodInterface);
-  record.set_cgroup(JoinPath(
-      cgroup_parent.empty() ? config_.cgroup.parent : cgroup_parent, id));
+  ASSIGN_OR_RETURN(*record.mutable_cgroup(),
+                   CgroupPath(config_.cgroup, cgroup_parent, id));
   ASSIGN_OR_RETURN(*record.mutable_shim_address(),
                    ShimAddress(shim_options_, id));
   return record;
@@ -235,9 +228,12 @@ absl::Status PodManager::Build(Pod& pod) {
 }
 
 absl::Status PodManager::StartShim(Pod& pod) {
+  // A scope of systemd's is made with its first process, which the shim is.
+  const bool scope = IsScope(pod.record.Get().cgroup());
+  if (scope) RETURN_IF_ERROR(containers_.PodShim(pod).status());
   RETURN_IF_ERROR(MakeCgroup(pod), "making the cgroup");
   RETURN_IF_ERROR(FaultPoint("pod.cgroup"));
-  return containers_.PodShim(pod).status();
+  return scope ? absl::OkStatus() : containers_.PodShim(pod).status();
 }
 
 absl::Status PodManager::Connect(Pod& pod) {
@@ -266,13 +262,15 @@ absl::Status PodManager::Connect(Pod& pod) {
 
 absl::Status PodManager::MakeCgroup(Pod& pod) {
   const std::string path = pod.record.Read()->cgroup();
+  if (IsScope(path) && cgroups_.is_v2()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const host::Cgroup cgroup,
                    host::Cgroup::Open(cgroups_, path));
   const std::vector<std::string> missing = cgroup.Missing();
   RETURN_IF_ERROR(pod.record.Change([&](PodRecord& r) {
     for (const std::string& each : missing) r.add_made_cgroups(each);
   }));
-  return host::Cgroup::Create(cgroups_, path).status();
+  RETURN_IF_ERROR(host::Cgroup::Create(cgroups_, path).status());
+  return IsScope(path) ? SpreadScope(cgroup) : absl::OkStatus();
 }
 
 void PodManager::Undo(const std::shared_ptr<Pod>& pod) {
@@ -308,14 +306,9 @@ absl::Status PodManager::TearDown(Pod& pod) {
   if (status.ok()) status = FaultPoint("teardown.network");
   if (status.ok()) status = host::RemoveNetns(record.netns_path());
   status = FirstError(status, FaultPoint("teardown.netns"));
-  const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
-  status = FirstError(status, cgroup.status());
-  if (cgroup.ok()) {
-    status = FirstError(status, cgroup->Destroy());
-    status =
-        FirstError(status, host::RemoveMade({record.made_cgroups().begin(),
-                                             record.made_cgroups().end()}));
-  }
+  status = FirstError(status, DestroyCgroupAt(cgroups_, record.cgroup(),
+                                              {record.made_cgroups().begin(),
+                                               record.made_cgroups().end()}));
   status = FirstError(status, FaultPoint("teardown.cgroup"));
   // A killed shim leaves its socket.
   status = FirstError(status, RemovePath(std::string(absl::StripPrefix(

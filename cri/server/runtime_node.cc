@@ -86,7 +86,9 @@ grpc::Status RuntimeService::RuntimeConfig(
     grpc::ServerContext*, const runtime::v1::RuntimeConfigRequest*,
     runtime::v1::RuntimeConfigResponse* response) {
   return Answer("RuntimeConfig", "", [&] {
-    response->mutable_linux()->set_cgroup_driver(runtime::v1::CGROUPFS);
+    response->mutable_linux()->set_cgroup_driver(
+        parts_.config.cgroup.by_systemd() ? runtime::v1::SYSTEMD
+                                          : runtime::v1::CGROUPFS);
     return absl::OkStatus();
   });
 }

@@ -73,9 +73,9 @@ absl::StatusOr<std::string> ShimAddress(const ShimOptions& options,
 
 class Shim {
  public:
-  // Starts the shim of pod `id` in a cgroup (its path in the hierarchy), or
-  // finds the one that runs, and connects. `directory` is its working directory
-  // while it starts.
+  // Starts the shim of pod `id` in a cgroup (SERAI_SHIM_CGROUP in
+  // shim/start.h), or finds the one that runs, and connects. `directory` is its
+  // working directory while it starts.
   static absl::StatusOr<std::shared_ptr<Shim>> Start(
       const ShimOptions& options, const std::string& id,
       const std::string& directory, const std::string& cgroup);

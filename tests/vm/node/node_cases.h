@@ -23,7 +23,8 @@ inline void PrintTo(const NodeCase& node_case, std::ostream* out) {
 inline constexpr NodeCase kNodeCases[] = {
     {"NodeIsUp", "cases/node_is_up.sh", 60},
     {"GuestsRunUnderTheTender", "cases/tender.sh", 60},
-    {"SeraidRunsPods", "cases/seraid.sh", 180},
+    {"SeraidRunsPods", "cases/seraid.sh cgroupfs", 180},
+    {"SeraidRunsPodsUnderSystemd", "cases/seraid.sh systemd", 240},
     {"SeraidIsAService", "cases/seraid_service.sh", 300},
     {"TasksHaveCgroups", "SERAI_REQUIRE=root,systemd tests/cgroup_node_test",
      120},

@@ -1,11 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# seraid on cgroup v2: a pod with limits answers HTTP, is seen by the kernel as
-# it was asked for, and leaves nothing.
+# seraid on cgroup v2, with the cgroup driver that the argument names: a pod with
+# limits answers HTTP, is seen by the kernel as it was asked for, and leaves
+# nothing.
 # shellcheck source=tests/vm/node/cases/lib.sh
 . cases/lib.sh
 
-home=/run/seraid-case
+driver=$1
+home=/run/seraid-case-$driver
+parent=/sys/fs/cgroup/serai.case
+[[ $driver == cgroupfs ]] || parent+=.slice
 export SERAI_SOCKET=$home/seraid.sock SERAI_LOG_DIR=$home/logs
 mkdir -p "$home"
 cat >"$home/config.toml" <<TOML
@@ -17,6 +21,7 @@ socket = "$SERAI_SOCKET"
 [cni]
 conf_dir = "$home/net.d"
 [cgroup]
+driver = "$driver"
 parent = "/serai.case"
 TOML
 write_network "$home/net.d"
@@ -40,7 +45,16 @@ YAML
 
 # The control group of the only container.
 container_cgroup() {
-  grep -L '^max' /sys/fs/cgroup/serai.case/*/cpu.max | xargs -r dirname
+  grep -L '^max' "$parent"/*/cpu.max | xargs -r dirname
+}
+
+# systemd's units of our groups, a line each.
+scopes() {
+  systemctl list-units --all --plain --no-legend 'serai-*.scope'
+}
+
+no_scopes() {
+  [[ -z $(scopes) ]]
 }
 
 run_pod() { # TARGET
@@ -59,9 +73,17 @@ run_pod() { # TARGET
   ((limit >= 32 << 20 && limit < 128 << 20)) ||
     fail "memory.max of $cgroup is $limit"
   equal cpu.max "$(<"$cgroup/cpu.max")" "50000 100000"
+  if [[ $driver == systemd ]]; then
+    # The sandbox's, which its shim is in, and the container's.
+    equal "number of scopes" "$(scopes | wc -l)" 2
+    for group in "$parent"/*.scope; do
+      [[ -n $(<"$group/cgroup.procs") ]] || fail "nobody is in $group"
+    done
+  fi
   serai stats || true
   serai rm web
   eventually 20 nothing_left
+  eventually 20 no_scopes
 }
 
 seraid --config "$home/config.toml" 2>"$home/seraid.log" &
@@ -70,8 +92,22 @@ trap 'tail -n 30 "$home/seraid.log"; leftovers' EXIT
 eventually 30 test -S "$SERAI_SOCKET"
 run_pod hvt
 run_pod spt
+if [[ $driver == systemd ]]; then
+  # A pod whose shim was killed goes as well.
+  serai run "$home/pod.yaml"
+  for pid in $(cat "$parent"/*.scope/cgroup.procs); do
+    [[ $(readlink "/proc/$pid/exe") != */containerd-shim-serai-v2 ]] ||
+      kill -KILL "$pid"
+  done
+  serai rm web
+  eventually 20 nothing_left
+  eventually 20 no_scopes
+fi
 kill "$daemon"
 wait "$daemon"
 ip link del case0
-[[ ! -e /sys/fs/cgroup/serai.case ]] || fail "seraid leaves its cgroup"
+if [[ $driver == systemd ]]; then
+  systemctl stop serai.case.slice  # kubelet would
+fi
+[[ ! -e $parent ]] || fail "seraid leaves its cgroup"
 trap - EXIT
