@@ -21,6 +21,8 @@ absl::StatusOr<Backend*> Relay::Choose() const {
 void Relay::StartBack(Backend& backend) {
   backend_ = &backend;
   TakeAlong(context_, back_context_);
+  // Headers go with the first message, which is there, in one piece.
+  back_context_.set_initial_metadata_corked(true);
   backend.stub().PrepareBidiStreamingCall(&back_context_, context_.method(), {},
                                           &back_);
   // Writes come from outside of its reactions.
