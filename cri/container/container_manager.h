@@ -90,8 +90,8 @@ class ContainerManager {
   void EndUnstartedBefore(const Pod& pod,
                           const runtime::v1::ContainerConfig& config);
   // Writes down that it will never run.
-  static void EndUnstarted(Container& container, const char* reason,
-                           absl::string_view message);
+  void EndUnstarted(Container& container, const char* reason,
+                    absl::string_view message);
   absl::Status Prepare(const PodRecord& pod, Container& container);
   absl::Status Rebundle(const PodRecord& pod,
                         const ContainerRecord& record) const;
