@@ -34,6 +34,10 @@ absl::StatusOr<std::unique_ptr<context>> TlsContext(
   auto tls = std::make_unique<context>(context::tls_server);
   SSL_CTX_set_min_proto_version(tls->native_handle(), TLS1_2_VERSION);
   SSL_CTX_set_options(tls->native_handle(), SSL_OP_NO_RENEGOTIATION);
+  // Sessions that clients resume have to be of this server.
+  static constexpr unsigned char kContext[] = "serai";
+  SSL_CTX_set_session_id_context(tls->native_handle(), kContext,
+                                 sizeof(kContext));
   error_code error;
   tls->use_certificate_chain_file(options.tls_certificate, error);
   if (error) return Bad("tls_certificate", options.tls_certificate, error);
