@@ -80,16 +80,17 @@ TEST_F(PortForwardTest, TheClientsEndReachesThePodAndItsAnswerTheClient) {
 }
 
 TEST_F(PortForwardTest, AHundredDownloadsOfTenMegabytesArriveWhole) {
-  constexpr int kClients = 4;
-  constexpr int kDownloadsOfEach = 25;
+  constexpr size_t kClients = 4;
+  constexpr size_t kDownloadsOfEach = 25;
   constexpr uint64_t kSize = 10'000'000;
   ASSERT_OK_AND_ASSIGN(const auto web, RunWeb("web"));
   const absl::Time start = absl::Now();
   const auto download = [&](BytesChecker* checkers) {
     ASSERT_OK_AND_ASSIGN(const auto client, ForwardPorts(web.pod));
     std::vector<Pair> pairs;
-    for (int i = 0; i < kDownloadsOfEach; ++i) {
-      ASSERT_OK_AND_ASSIGN(const Pair pair, Connect(*client, 80, i));
+    for (size_t i = 0; i < kDownloadsOfEach; ++i) {
+      ASSERT_OK_AND_ASSIGN(const Pair pair,
+                           Connect(*client, 80, static_cast<int>(i)));
       pair.data->sink = [checker = checkers + i](absl::string_view data) {
         checker->Take(data);
       };
@@ -110,7 +111,7 @@ TEST_F(PortForwardTest, AHundredDownloadsOfTenMegabytesArriveWhole) {
   };
   std::vector<BytesChecker> checkers(kClients * kDownloadsOfEach);
   std::vector<std::thread> clients;
-  for (int i = 0; i < kClients; ++i) {
+  for (size_t i = 0; i < kClients; ++i) {
     clients.emplace_back(download, &checkers[i * kDownloadsOfEach]);
   }
   for (std::thread& client : clients) client.join();
