@@ -27,7 +27,7 @@ LogField FieldOf(const char* method) {
 
 }  // namespace
 
-grpc::Status ToGrpc(const absl::Status& status) {
+grpc::Status AsGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
                       std::string(status.message()));
 }
@@ -48,7 +48,7 @@ grpc::Status Answer(const char* method, const std::string& id,
   }
   spdlog::warn("{} {}: {} ({:.1f} ms)", method, id, status.ToString(),
                milliseconds);
-  return ToGrpc(status);
+  return AsGrpc(status);
 }
 
 }  // namespace serai::cri

@@ -16,7 +16,7 @@
 namespace serai::cri {
 
 // The codes are the same numbers.
-grpc::Status ToGrpc(const absl::Status& status);
+grpc::Status AsGrpc(const absl::Status& status);
 
 // Runs `work` as RPC `method`, a string literal, on the object `id` (may be
 // empty).

@@ -74,7 +74,7 @@ void EventStream::FinishOnce(const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
   if (std::exchange(finished_, true)) return;
   spdlog::debug("GetContainerEvents: {}", status.ToString());
-  Finish(ToGrpc(status));
+  Finish(AsGrpc(status));
 }
 
 void EventStream::Abandon() {
