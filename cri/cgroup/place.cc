@@ -99,7 +99,8 @@ absl::Status DestroyCgroupAt(const host::CgroupHierarchy& hierarchy,
     status = FirstError(status, host::SystemdScopes(hierarchy.is_v2())
                                     .Stop(std::string(LastPart(path))));
   }
-  status = FirstError(status, cgroup.Remove());
+  // A shim that a killed seraid was starting may just have come into it.
+  status = FirstError(status, cgroup.Destroy());
   return FirstError(status, host::RemoveMade(made));
 }
 
