@@ -171,20 +171,23 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   return bundle;
 }
 
-absl::Status Resize(const runtime::v1::ContainerConfig& container,
+absl::Status Resize(const state::v1::ContainerRecord& container,
                     const HandlerConfig& handler,
                     const guest::NodeTargets& node, oci::RuntimeSpec& spec) {
-  ASSIGN_OR_RETURN(const UniqueFd root,
-                   OpenFile(spec.root_path, O_RDONLY | O_DIRECTORY));
+  Image image;
+  image.rootfs = spec.root_path;
+  image.layers = {container.root_layers().begin(),
+                  container.root_layers().end()};
+  ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(image));
   guest::ImageWords words;
   words.pod_annotations.emplace(guest::kPodAnnotationUnikernel, spec.unikernel);
   ASSIGN_OR_RETURN(const guest::FoundUnikernel found,
                    guest::FindUnikernel(root.get(), words, node));
   ASSIGN_OR_RETURN(const uint64_t memory,
-                   GuestMemory(container, handler, found.unikernel));
+                   GuestMemory(container.config(), handler, found.unikernel));
   spec.guest_memory = memory;
   spec.resources =
-      CgroupResources(container.linux().resources(), memory, handler);
+      CgroupResources(container.config().linux().resources(), memory, handler);
   return absl::OkStatus();
 }
 

@@ -36,8 +36,9 @@ struct Bundle {
 absl::StatusOr<Bundle> MakeBundle(const BundleInput& input);
 
 // Gives the guest of a bundle that was not started yet the memory, and the
-// cgroup the limits, that `container` has now. Errors as MakeBundle().
-absl::Status Resize(const runtime::v1::ContainerConfig& container,
+// cgroup the limits, that the container's configuration has now. Errors as
+// MakeBundle().
+absl::Status Resize(const state::v1::ContainerRecord& container,
                     const HandlerConfig& handler,
                     const guest::NodeTargets& node, oci::RuntimeSpec& spec);
 

@@ -71,7 +71,7 @@ absl::Status ContainerManager::UpdateResources(
 absl::Status ContainerManager::Rebundle(const PodRecord& pod,
                                         const ContainerRecord& record) const {
   ASSIGN_OR_RETURN(oci::RuntimeSpec spec, ReadSpec(record));
-  RETURN_IF_ERROR(Resize(record.config(), config_.handlers.at(pod.handler()),
+  RETURN_IF_ERROR(Resize(record, config_.handlers.at(pod.handler()),
                          guest::ProbeNode(), spec));
   return WriteFileAtomic(SpecPath(record), oci::ToJson(spec), 0600,
                          Durability::kProcess);
