@@ -53,7 +53,7 @@ TEST_F(BadRequestTest, APodWithoutANameOrWithAWrongParentIsRefused) {
               HasStatus(kInvalid, "lacks a name"));
   auto config = node_->PodConfig("pod");
   config.mutable_linux()->set_cgroup_parent("kubepods.slice");
-  EXPECT_THAT(node_->RunPod(config), HasStatus(kInvalid, "cgroupfs driver"));
+  EXPECT_THAT(node_->RunPod(config), HasStatus(kInvalid, "cgroupfs"));
   config.mutable_linux()->set_cgroup_parent("/../../etc");
   EXPECT_THAT(node_->RunPod(config), HasStatus(kInvalid, "/../../etc"));
   ExpectNothingNew();
@@ -62,8 +62,12 @@ TEST_F(BadRequestTest, APodWithoutANameOrWithAWrongParentIsRefused) {
 TEST_F(BadRequestTest, ANameIsOnePodsAtATime) {
   ASSERT_OK_AND_ASSIGN(const std::string pod, node_->RunPod("pod"));
   Mark();
-  EXPECT_THAT(node_->RunPod("pod"), HasStatus(kExists, pod));
-  EXPECT_THAT(node_->RunPod("pod"),
+  // The same call again is the same pod; another one is not.
+  EXPECT_THAT(node_->RunPod("pod"), IsOkAndHolds(pod));
+  auto other = node_->PodConfig("pod");
+  other.set_hostname("other");
+  EXPECT_THAT(node_->RunPod(other), HasStatus(kExists, pod));
+  EXPECT_THAT(node_->RunPod(other),
               HasStatus(kExists, "pod_default_uid-pod_0"));
   ExpectNothingNew();
   EXPECT_EQ(node_->Pods().size(), 1u);
@@ -77,13 +81,16 @@ TEST_F(BadRequestTest, ANameIsOnePodsAtATime) {
   EXPECT_OK(node_->RunPod("pod"));
 }
 
-TEST_F(BadRequestTest, OfCallsForOneNameAtATimeOneWins) {
+TEST_F(BadRequestTest, OfDifferentCallsForOneNameAtATimeOneWins) {
   constexpr int kCalls = 8;
   std::vector<absl::Status> results(kCalls);
   std::vector<std::thread> calls;
-  for (absl::Status& result : results) {
-    calls.emplace_back(
-        [this, &result] { result = node_->RunPod("pod").status(); });
+  for (size_t i = 0; i < results.size(); ++i) {
+    calls.emplace_back([this, i, &results] {
+      auto config = node_->PodConfig("pod");
+      config.set_hostname(absl::StrCat("host", i));
+      results[i] = node_->RunPod(config).status();
+    });
   }
   for (std::thread& call : calls) call.join();
   int won = 0;
@@ -91,7 +98,7 @@ TEST_F(BadRequestTest, OfCallsForOneNameAtATimeOneWins) {
     if (result.ok()) {
       ++won;
     } else {
-      EXPECT_THAT(result, HasStatus(kExists, "is taken by"));
+      EXPECT_THAT(result, HasStatus(kExists, "pod pod_default_uid-pod_0 is"));
     }
   }
   EXPECT_EQ(won, 1);
