@@ -16,13 +16,13 @@
 namespace serai::testing {
 
 // The real unpacker, of the build tree.
-inline cri::UnpackerOptions Unpacking() {
-  cri::UnpackerOptions options;
+inline serai::cri::UnpackerOptions Unpacking() {
+  serai::cri::UnpackerOptions options;
   options.program = BuildDir() + "/bin/serai-unpack";
   return options;
 }
-inline cri::ImageStoreOptions StoreOptions() {
-  cri::ImageStoreOptions options;
+inline serai::cri::ImageStoreOptions StoreOptions() {
+  serai::cri::ImageStoreOptions options;
   options.unpacker = Unpacking();
   return options;
 }
