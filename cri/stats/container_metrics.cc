@@ -116,10 +116,13 @@ struct DiskUse {
 
 using DiskUses = std::map<std::string, DiskUse>;  // by "MAJOR:MINOR"
 
-// "8:0 rbytes=1 wbytes=2 rios=3 wios=4 …"
-DiskUses V2DiskUses(const host::CgroupFiles& files) {
+// Lines such as "8:0 rbytes=1 wbytes=2 rios=3 wios=4". On v1 containers are in
+// no group of the controller that would count.
+DiskUses DiskUsesOf(const host::Cgroup& cgroup) {
+  if (!cgroup.is_v2()) return {};
   DiskUses uses;
-  for (const std::vector<std::string>& words : files.Lines("io.stat")) {
+  for (const std::vector<std::string>& words :
+       cgroup.Files("").Lines("io.stat")) {
     DiskUse& use = uses[words.front()];
     for (const std::string& word : words) {
       const std::pair<std::string, std::string> field =
@@ -132,29 +135,6 @@ DiskUses V2DiskUses(const host::CgroupFiles& files) {
       if (field.first == "wios") use.writes = value;
     }
   }
-  return uses;
-}
-
-// "8:0 Read 1", "8:0 Write 2", and more that is not of use here.
-void ReadV1(const host::CgroupFiles& files, const char* file,
-            uint64_t DiskUse::*reads, uint64_t DiskUse::*writes,
-            DiskUses& uses) {
-  for (const std::vector<std::string>& words : files.Lines(file)) {
-    uint64_t value = 0;
-    if (words.size() != 3 || !absl::SimpleAtoi(words[2], &value)) continue;
-    if (words[1] == "Read") uses[words[0]].*reads = value;
-    if (words[1] == "Write") uses[words[0]].*writes = value;
-  }
-}
-
-DiskUses DiskUsesOf(const host::Cgroup& cgroup) {
-  if (cgroup.is_v2()) return V2DiskUses(cgroup.Files(""));
-  DiskUses uses;
-  const host::CgroupFiles files = cgroup.Files("blkio");
-  ReadV1(files, "blkio.throttle.io_service_bytes", &DiskUse::read_bytes,
-         &DiskUse::written_bytes, uses);
-  ReadV1(files, "blkio.throttle.io_serviced", &DiskUse::reads, &DiskUse::writes,
-         uses);
   return uses;
 }
 
