@@ -61,6 +61,9 @@ inline constexpr FaultStep kFaultSteps[] = {
     {"remove.containers", FaultCall::kRemovePod},
     {"remove.erased", FaultCall::kRemovePod},
     {"image-commit", FaultCall::kImage},
+    {"image.view", FaultCall::kImage},
+    {"image.view-record", FaultCall::kImage},
+    {"image.view-removed", FaultCall::kImage},
 };
 
 }  // namespace serai::testing
