@@ -41,7 +41,8 @@ class StatusTest : public ::testing::Test {
   }
 
   cri::RuntimeCondition Condition(const std::string& type) {
-    for (const auto& condition : NodeStatus().status().conditions()) {
+    const cri::StatusResponse status = NodeStatus();
+    for (const auto& condition : status.status().conditions()) {
       if (condition.type() == type) return condition;
     }
     ADD_FAILURE() << "no condition " << type;
