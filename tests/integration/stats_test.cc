@@ -179,6 +179,57 @@ TEST_F(StatsTest, ListsDoNotFailForWhatEndsMeanwhile) {
   lister.join();
 }
 
+// What a kernel of cgroup v1, or an older one of v2, does not tell.
+bool MayBeMissing(const std::string& name) {
+  for (const char* beginning :
+       {"container_blkio_", "container_fs_reads_", "container_fs_writes_",
+        "container_pressure_", "container_memory_max_usage_bytes",
+        // The container has none.
+        "container_spec_cpu_quota"}) {
+    if (name.rfind(beginning, 0) == 0) return true;
+  }
+  return false;
+}
+
+TEST_F(StatsTest, EveryMetricThatIsDescribedHasAValue) {
+  ASSERT_OK_AND_ASSIGN(const auto web, node_->Run("web", web_));
+  ASSERT_OK(HttpGetRetried(web.ip, 80, "/"));
+  ASSERT_OK_AND_ASSIGN(
+      const auto described,
+      CallCri(node_->runtime(), &Runtime::ListMetricDescriptors, {}));
+  ASSERT_OK_AND_ASSIGN(
+      const auto listed,
+      CallCri(node_->runtime(), &Runtime::ListPodSandboxMetrics, {}));
+  ASSERT_EQ(listed.pod_metrics_size(), 1);
+  const cri::PodSandboxMetrics& pod = listed.pod_metrics(0);
+  EXPECT_EQ(pod.pod_sandbox_id(), web.pod);
+  ASSERT_EQ(pod.container_metrics_size(), 1);
+  EXPECT_EQ(pod.container_metrics(0).container_id(), web.container);
+  std::map<std::string, cri::Metric> metrics;
+  for (const auto& metric : pod.metrics()) metrics[metric.name()] = metric;
+  for (const auto& metric : pod.container_metrics(0).metrics()) {
+    metrics[metric.name()] = metric;
+  }
+  EXPECT_GE(described.descriptors_size(), 45);
+  for (const auto& descriptor : described.descriptors()) {
+    const std::string& name = descriptor.name();
+    const auto metric = metrics.find(name);
+    if (metric == metrics.end()) {
+      EXPECT_TRUE(MayBeMissing(name)) << name;
+      continue;
+    }
+    EXPECT_EQ(metric->second.label_values_size(), descriptor.label_keys_size())
+        << name;
+  }
+  EXPECT_GT(metrics["container_network_receive_packets_total"].value().value(),
+            0u);
+  EXPECT_EQ(metrics["container_processes"].value().value(), 1u);
+  EXPECT_GT(metrics["container_memory_usage_bytes"].value().value(), 0u);
+  // The guest and the tender's part.
+  EXPECT_EQ(metrics["container_spec_memory_limit_bytes"].value().value(),
+            uint64_t{64 << 20});
+}
+
 TEST_F(StatsTest, StreamsHaveWhatTheListsHave) {
   std::map<std::string, std::string> containers;
   for (int i = 0; i < 3; ++i) {
@@ -244,6 +295,18 @@ TEST_F(StatsTest, StreamsHaveWhatTheListsHave) {
                         [](const auto& batch, auto& out) {
                           for (const auto& i : batch.pod_sandbox_stats()) {
                             out.push_back(i.attributes().id());
+                          }
+                        }),
+                UnorderedElementsAreArray(pods));
+  }
+  {
+    Call call;
+    EXPECT_THAT(collect(std::pair(node_->runtime().StreamPodSandboxMetrics(
+                                      call.get(), {}),
+                                  cri::StreamPodSandboxMetricsResponse()),
+                        [](const auto& batch, auto& out) {
+                          for (const auto& i : batch.pod_sandbox_metrics()) {
+                            out.push_back(i.pod_sandbox_id());
                           }
                         }),
                 UnorderedElementsAreArray(pods));
