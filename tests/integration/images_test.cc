@@ -92,7 +92,8 @@ TEST_F(ImagesTest, PinnedImagesSaySo) {
   ASSERT_OK(node_->LoadGuests("web", {"web.spt"}));
   ASSERT_OK(node_->LoadGuests("other", {"hello.spt"}));
   std::map<std::string, bool> pinned;
-  for (const cri::Image& image : List().images()) {
+  const cri::ListImagesResponse list = List();
+  for (const cri::Image& image : list.images()) {
     pinned[image.repo_tags(0)] = image.pinned();
     EXPECT_EQ(StatusOfImage(image.id())->image().pinned(), image.pinned());
   }
