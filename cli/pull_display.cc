@@ -81,11 +81,9 @@ void PullDisplay::ShowLines(const PullProgress& progress) {
           ? absl::StrCat(", ", Bytes(progress.bytes_per_second()), "/s")
           : "";
   lines.push_back(absl::StrCat(Line(progress), rate));
-  // Up to the first line, and each one cleared before it is written anew.
-  if (lines_ > 0) out_ << "\x1b[" << lines_ << "A";
-  for (const std::string& line : lines) {
-    out_ << "\x1b[2K" << Printable(line) << '\n';
-  }
+  // Up to the first line, and all from there on cleared.
+  if (lines_ > 0) out_ << "\x1b[" << lines_ << "A\x1b[J";
+  for (const std::string& line : lines) out_ << Printable(line) << '\n';
   lines_ = lines.size();
   out_.flush();
 }
