@@ -106,7 +106,9 @@ class ClientTest : public ::testing::Test {
                                   .pod_name = "web",
                                   .pod_namespace = "default",
                                   .pod_uid = "u-1",
-                                  .port_mappings = {}};
+                                  .port_mappings = {},
+                                  .wanted_address = "",
+                                  .wanted_mac = ""};
 };
 
 TEST_F(ClientTest, ReadyFollowsTheDirectory) {
