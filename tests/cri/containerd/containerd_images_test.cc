@@ -44,7 +44,9 @@ class FakeContainerd : public ContainerdClient {
     const absl::MutexLock lock(&mutex);
     absl::string_view value = filter;
     const bool by_name = absl::ConsumePrefix(&value, "name~=\"^");
-    if (!by_name) EXPECT_TRUE(absl::ConsumePrefix(&value, "target.digest==\""));
+    if (!by_name) {
+      EXPECT_TRUE(absl::ConsumePrefix(&value, "target.digest==\""));
+    }
     EXPECT_TRUE(absl::ConsumeSuffix(&value, "\""));
     std::vector<ImageName> found;
     for (const ImageName& each : names) {
