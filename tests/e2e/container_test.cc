@@ -36,7 +36,8 @@ TEST_P(ContainerTest, IsCreatedStartedStoppedAndRemoved) {
   EXPECT_EQ(StateOf(container), cri::CONTAINER_CREATED);
   ASSERT_OK(node_->StartContainer(container));
   EXPECT_EQ(StateOf(container), cri::CONTAINER_RUNNING);
-  EXPECT_FALSE(node_->StartContainer(container).ok());
+  // Seraid takes the same call again for one whose answer was lost.
+  EXPECT_EQ(node_->StartContainer(container).ok(), !ordinary());
 
   ASSERT_OK(node_->StopContainer(container, 1));
   ASSERT_OK_AND_ASSIGN(const auto ended, node_->StatusOf(container));
