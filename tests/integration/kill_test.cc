@@ -78,7 +78,9 @@ class KillTest : public OwnMachineTest {
     const auto look = [&]() -> absl::Status {
       ASSIGN_OR_RETURN(const auto seen, node_->StatusOf(run.container));
       EXPECT_EQ(seen.state(), cri::CONTAINER_RUNNING) << seen.message();
-      if (started != 0) EXPECT_EQ(seen.started_at(), started);
+      if (started != 0) {
+        EXPECT_EQ(seen.started_at(), started);
+      }
       started = seen.started_at();
       ASSIGN_OR_RETURN(const auto pod, node_->PodStatusOf(run.pod));
       EXPECT_EQ(pod.state(), cri::SANDBOX_READY);
