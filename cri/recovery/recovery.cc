@@ -166,9 +166,10 @@ void Recovery::Follow(const std::shared_ptr<Pod>& pod,
     });
     return;
   }
-  // Whether it ran to its end, nobody knows; it does not run now.
+  // Whether it ran to its end, nobody knows; it does not run now, nor can it be
+  // started where its pod is gone.
   if (PhaseOf(*record) == ContainerPhase::kRunning ||
-      record->starting_at_ns() != 0) {
+      record->starting_at_ns() != 0 || !pod->alive) {
     watcher_.RecordLost(*container, "its shim is gone");
   }
 }
