@@ -182,7 +182,7 @@ TEST_F(CrashTest, AfterARebootPodsAreNotReadyAndCanBeRemoved) {
   EXPECT_EQ(status.exit_code(), 6);
   ExpectState(created, cri::SANDBOX_NOTREADY, cri::CONTAINER_EXITED);
   EXPECT_THAT(node_->StartContainer(created.container),
-              HasStatus(absl::StatusCode::kFailedPrecondition, "not ready"));
+              HasStatus(absl::StatusCode::kFailedPrecondition, "has ended"));
 
   // kubelet's next attempt stands beside the old one.
   auto config = node_->PodConfig("web");
