@@ -39,9 +39,9 @@ fail() {
   exit 1
 }
 
-# Of libraries that Serai is built with.
+# Of what Serai is built with.
 development_packages() {
-  grep -o '\blib[a-z0-9+-]*-dev\b' scripts/deps.sh
+  grep -o '[a-z0-9+-]*-dev\b' scripts/deps.sh
 }
 
 # What the image depends on. Newer packages of the same release are no reason to
