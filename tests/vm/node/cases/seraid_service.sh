@@ -76,8 +76,9 @@ page
 systemctl start seraid
 contains "$(serai ps)" web
 serai rm web
-eventually 20 nothing_left
 systemctl stop seraid
+# Its socket as well.
+eventually 20 nothing_left
 ip link del case0
 rm -r /etc/systemd/system/seraid.service.d /etc/systemd/system/seraid.service
 systemctl daemon-reload
