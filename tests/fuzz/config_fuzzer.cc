@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <string>
 
 #include "cri/config/config.h"
 #include "tests/fuzz/check.h"
@@ -11,8 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   serai::cri::Config config;
-  const absl::Status status =
-      serai::cri::ApplyToml(serai::fuzz::Text(data, size), "fuzz", config);
+  const absl::Status status = serai::cri::ApplyToml(
+      std::string(serai::fuzz::Text(data, size)), "fuzz", config);
   if (!status.ok()) {
     // Every mistake has its place.
     FUZZ_CHECK(status.message().substr(0, 5) == "fuzz:");
