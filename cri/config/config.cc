@@ -2,6 +2,7 @@
 #include "cri/config/config.h"
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cri/config/keys.h"
 #include "lib/base/file.h"
@@ -144,6 +145,18 @@ absl::StatusOr<Config> LoadConfig(const std::string& path) {
   }
   if (errors.empty()) return config;
   return absl::InvalidArgumentError(absl::StrJoin(errors, "\n"));
+}
+
+absl::StatusOr<const HandlerConfig*> FindHandler(const Config& config,
+                                                 const std::string& name) {
+  const auto found = config.handlers.find(name);
+  if (found != config.handlers.end()) return &found->second;
+  const auto key = [](std::string* out, const auto& handler) {
+    out->append(handler.first);
+  };
+  return absl::InvalidArgumentError(absl::StrCat(
+      "no runtime handler is called \"", name, "\"; the configuration has: ",
+      absl::StrJoin(config.handlers, ", ", key)));
 }
 
 }  // namespace serai::cri

@@ -111,6 +111,11 @@ absl::StatusOr<Config> LoadConfig(const std::string& path);
 absl::Status ApplyToml(const std::string& text, const std::string& name,
                        Config& config);
 
+// The handler called `name`, as long as `config` lives. INVALID_ARGUMENT that
+// lists those there are when there is none; a pod can outlive its handler.
+absl::StatusOr<const HandlerConfig*> FindHandler(const Config& config,
+                                                 const std::string& name);
+
 // A configuration file that says every key with its default, commented out.
 std::string DefaultToml();
 

@@ -206,10 +206,11 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
       const Image image,
       images_.Acquire(record.config().image().image(), record.id()));
   RETURN_IF_ERROR(FaultPoint("container.image"));
+  ASSIGN_OR_RETURN(const HandlerConfig* const handler,
+                   FindHandler(config_, pod.handler()));
   ASSIGN_OR_RETURN(
       const Bundle bundle,
-      MakeBundle({pod, record.config(), image,
-                  config_.handlers.at(pod.handler()),
+      MakeBundle({pod, record.config(), image, *handler,
                   CgroupsPathOf(record.cgroup()), guest::ProbeNode()}));
   if (bundle.takes_interface) RETURN_IF_ERROR(CheckInterfaceIsFree(record));
   RETURN_IF_ERROR(WriteBundle(record.bundle(), bundle.spec));

@@ -71,8 +71,9 @@ absl::Status ContainerManager::UpdateResources(
 absl::Status ContainerManager::Rebundle(const PodRecord& pod,
                                         const ContainerRecord& record) const {
   ASSIGN_OR_RETURN(oci::RuntimeSpec spec, ReadSpec(record));
-  RETURN_IF_ERROR(Resize(record, config_.handlers.at(pod.handler()),
-                         guest::ProbeNode(), spec));
+  ASSIGN_OR_RETURN(const HandlerConfig* const handler,
+                   FindHandler(config_, pod.handler()));
+  RETURN_IF_ERROR(Resize(record, *handler, guest::ProbeNode(), spec));
   return WriteFileAtomic(SpecPath(record), oci::ToJson(spec), 0600,
                          Durability::kProcess);
 }
@@ -80,10 +81,11 @@ absl::Status ContainerManager::Rebundle(const PodRecord& pod,
 absl::Status ContainerManager::Limit(const PodRecord& pod,
                                      const ContainerRecord& record) const {
   ASSIGN_OR_RETURN(const oci::RuntimeSpec spec, ReadSpec(record));
+  ASSIGN_OR_RETURN(const HandlerConfig* const handler,
+                   FindHandler(config_, pod.handler()));
   ASSIGN_OR_RETURN(const host::CgroupLimits limits,
                    RunningLimits(record.config().linux().resources(),
-                                 spec.guest_memory.value_or(0),
-                                 config_.handlers.at(pod.handler())));
+                                 spec.guest_memory.value_or(0), *handler));
   ASSIGN_OR_RETURN(const host::Cgroup cgroup,
                    host::Cgroup::Open(cgroups_, record.cgroup()));
   ASSIGN_OR_RETURN(const std::vector<std::string> not_applied,

@@ -96,15 +96,7 @@ absl::StatusOr<PodRecord> PodManager::NewRecord(
   if (name.empty() && config_.handlers.size() == 1) {
     name = config_.handlers.begin()->first;
   }
-  if (config_.handlers.count(name) == 0) {
-    std::string known;
-    for (const auto& [key, value] : config_.handlers) {
-      absl::StrAppend(&known, known.empty() ? "" : ", ", key);
-    }
-    return absl::InvalidArgumentError(
-        absl::StrCat("no runtime handler is called \"", handler,
-                     "\"; the configuration has: ", known));
-  }
+  RETURN_IF_ERROR(FindHandler(config_, name).status());
   ASSIGN_OR_RETURN(PodRecord record,
                    Names(NewId(), config.linux().cgroup_parent()));
   *record.mutable_config() = config;
