@@ -54,5 +54,7 @@ endif()
 find_program(SERAI_CCACHE ccache)
 if(SERAI_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER "${SERAI_CCACHE}")
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${SERAI_CCACHE}")
+  # What a precompiled header defines is part of what ccache compares.
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env
+    CCACHE_SLOPPINESS=pch_defines,time_macros "${SERAI_CCACHE}")
 endif()

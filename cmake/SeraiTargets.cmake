@@ -11,11 +11,26 @@ function(serai_library name)
     PRIVATE ${ARG_PRIVATE})
 endfunction()
 
-# serai_test(NAME SOURCES… LIBS… [LABELS…] [TIMEOUT seconds] [SERIAL])
+# serai_test_code(NAME [HEADERS target])
+# Compiles a test's own code for short builds: nobody waits for it to run. The
+# headers that many tests share, most of a test's compilation, are compiled once
+# by the target HEADERS (tests/CMakeLists.txt).
+function(serai_test_code name)
+  cmake_parse_arguments(ARG "" "HEADERS" "" ${ARGN})
+  target_compile_options(${name} PRIVATE
+    $<$<CONFIG:Release,RelWithDebInfo>:-O1>
+    $<$<CONFIG:RelWithDebInfo>:-g1>)
+  if(ARG_HEADERS)
+    target_precompile_headers(${name} REUSE_FROM ${ARG_HEADERS})
+  endif()
+endfunction()
+
+# serai_test(NAME SOURCES… LIBS… [LABELS…] [TIMEOUT seconds] [SERIAL] [CRI])
 # One test binary; each TEST in it becomes a ctest test. Labels: unit (default)
-# or integration. SERIAL: no other test may run beside it.
+# or integration. SERIAL: no other test may run beside it. CRI: its files include
+# the CRI's stubs.
 function(serai_test name)
-  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL;CRI" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)
   endif()
@@ -25,6 +40,11 @@ function(serai_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE serai_options serai_test_support
                                         ${ARG_LIBS} GTest::gmock GTest::gtest_main)
+  if(ARG_CRI)
+    serai_test_code(${name} HEADERS serai_cri_test_headers)
+  else()
+    serai_test_code(${name} HEADERS serai_test_headers)
+  endif()
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
