@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "bench/common/proc.h"
 #include "lib/base/file.h"
 #include "nlohmann/json.hpp"
 #include "tests/support/test_node.h"
@@ -119,32 +119,16 @@ absl::Status Life(TestNode& node, const std::string& image,
                [&] { return node.RemovePod(pod); });
 }
 
-// A field of /proc/PID/`file`, in kB, summed over its lines; -1 when not found.
-long FieldOf(pid_t pid, const char* file, absl::string_view field) {
-  const std::string text =
-      ReadFile(absl::StrCat("/proc/", pid, "/", file), 1 << 20).value_or("");
-  long sum = -1;
-  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
-    if (line.substr(0, field.size()) != field) continue;
-    const std::vector<std::string> words =
-        absl::StrSplit(line, ' ', absl::SkipEmpty());
-    long value = 0;
-    if (words.size() > 1 && absl::SimpleAtoi(words[1], &value)) {
-      sum = std::max(sum, 0L) + value;
-    }
-  }
-  return sum;
-}
-
 struct Weight {
   std::string process;
-  long rss_kb;
-  long private_dirty_kb;
+  double rss_kb;
+  double private_dirty_kb;
 };
 
 Weight WeightOf(const std::string& process, pid_t pid) {
-  return {process, FieldOf(pid, "status", "VmRSS:"),
-          FieldOf(pid, "smaps_rollup", "Private_Dirty:")};
+  const std::string proc = absl::StrCat("/proc/", pid);
+  return {process, bench::ProcField(proc + "/status", "VmRSS:"),
+          bench::ProcField(proc + "/smaps_rollup", "Private_Dirty:")};
 }
 
 // The first process in the cgroups of `node` whose name starts with `name`.
@@ -185,7 +169,7 @@ void PrintTable(const Samples& samples, const std::vector<Weight>& weights) {
   }
   std::printf("\n%-28s %10s %10s\n", "kB", "RSS", "private");
   for (const Weight& weight : weights) {
-    std::printf("%-28s %10ld %10ld\n", weight.process.c_str(), weight.rss_kb,
+    std::printf("%-28s %10.0f %10.0f\n", weight.process.c_str(), weight.rss_kb,
                 weight.private_dirty_kb);
   }
 }

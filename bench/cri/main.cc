@@ -6,17 +6,16 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "bench/common/results.h"
 #include "lib/base/file.h"
 #include "tests/support/enter_own_machine.h"
 #include "tests/support/require.h"
@@ -35,55 +34,6 @@ struct Contestant {
   std::vector<std::string> args;
   std::string handler;
   std::string line;  // what its guest or program says first
-};
-
-// What was measured, by row and contestant, in milliseconds.
-class Results {
- public:
-  void Add(const std::string& row, const std::string& contestant,
-           double value) {
-    if (values_.count(row) == 0) order_.push_back(row);
-    values_[row][contestant].push_back(value);
-  }
-
-  // Median (90th percentile); of all but the last, how many times faster.
-  void Print(const std::vector<Contestant>& contestants) const {
-    std::string heading = "| ms |";
-    std::string line = "|---|";
-    for (const Contestant& contestant : contestants) {
-      absl::StrAppend(&heading, " ", contestant.name, " |");
-      line += "---|";
-    }
-    std::printf("%s\n%s\n", heading.c_str(), line.c_str());
-    for (const std::string& row : order_) PrintRow(row, contestants);
-  }
-
- private:
-  static double At(std::vector<double> values, double fraction) {
-    std::sort(values.begin(), values.end());
-    const double last = static_cast<double>(values.size() - 1);
-    return values[static_cast<size_t>(fraction * last + 0.5)];
-  }
-
-  void PrintRow(const std::string& row,
-                const std::vector<Contestant>& contestants) const {
-    std::printf("| %s |", row.c_str());
-    const auto& measured = values_.at(row);
-    const double reference = At(measured.at(contestants.back().name), 0.5);
-    for (const Contestant& contestant : contestants) {
-      const auto& values = measured.at(contestant.name);
-      const double median = At(values, 0.5);
-      std::printf(" %.1f (%.1f)", median, At(values, 0.9));
-      if (&contestant != &contestants.back()) {
-        std::printf(", %.1f×", reference / median);
-      }
-      std::printf(" |");
-    }
-    std::printf("\n");
-  }
-
-  std::vector<std::string> order_;
-  std::map<std::string, std::map<std::string, std::vector<double>>> values_;
 };
 
 class Life {
@@ -131,10 +81,7 @@ class Life {
 
   absl::Status Timed(const std::string& row,
                      const std::function<absl::Status()>& step) {
-    const absl::Time start = absl::Now();
-    RETURN_IF_ERROR(step(), row, " of ", contestant_.name);
-    Add(row, start);
-    return absl::OkStatus();
+    return results_.Timed(row, contestant_.name, step);
   }
 
   absl::Status AwaitRunning() {
@@ -217,7 +164,11 @@ absl::Status Main(const std::string& build, int rounds) {
                          "F plain: an ordinary process"});
   Results results;
   RETURN_IF_ERROR(Measure(contestants, rounds, results));
-  results.Print(contestants);
+  std::vector<std::string> names;
+  for (const Contestant& contestant : contestants) {
+    names.push_back(contestant.name);
+  }
+  results.Print(names);
   return absl::OkStatus();
 }
 

@@ -2,20 +2,17 @@
 // Our shim and containerd's for runc, in turns on the same machine: how long a
 // task's life takes, and what a shim weighs. Prints a Markdown table.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "bench/common/proc.h"
+#include "bench/common/results.h"
 #include "bench/shim/contestant.h"
 #include "lib/base/file.h"
 #include "tests/support/enter_own_machine.h"
@@ -27,94 +24,18 @@ namespace {
 
 constexpr char kRuncShim[] = "/usr/bin/containerd-shim-runc-v2";
 
-// What was measured, by row and contestant.
-class Results {
- public:
-  void Add(const std::string& row, const std::string& contestant,
-           double value) {
-    if (values_.count(row) == 0) order_.push_back(row);
-    values_[row][contestant].push_back(value);
-  }
-
-  void Print(const std::vector<Contestant>& contestants) const {
-    std::string heading = "| |";
-    std::string line = "|---|";
-    for (const Contestant& contestant : contestants) {
-      absl::StrAppend(&heading, " ", contestant.name, " |");
-      line += "---|";
-    }
-    std::printf("%s\n%s\n", heading.c_str(), line.c_str());
-    for (const std::string& row : order_) PrintRow(row, contestants);
-  }
-
- private:
-  static double At(std::vector<double> values, double fraction) {
-    std::sort(values.begin(), values.end());
-    const double last = static_cast<double>(values.size() - 1);
-    return values[static_cast<size_t>(fraction * last + 0.5)];
-  }
-
-  // Median (90th percentile), and how the median compares with the last's.
-  void PrintRow(const std::string& row,
-                const std::vector<Contestant>& contestants) const {
-    std::printf("| %s |", row.c_str());
-    const auto& measured = values_.at(row);
-    const auto reference = measured.find(contestants.back().name);
-    for (const Contestant& contestant : contestants) {
-      const auto found = measured.find(contestant.name);
-      if (found == measured.end()) {
-        std::printf(" |");
-        continue;
-      }
-      const double median = At(found->second, 0.5);
-      std::printf(" %.1f (%.1f)", median, At(found->second, 0.9));
-      if (reference != measured.end() && found != reference) {
-        std::printf(", %.2f×", median / At(reference->second, 0.5));
-      }
-      std::printf(" |");
-    }
-    std::printf("\n");
-  }
-
-  std::vector<std::string> order_;
-  std::map<std::string, std::map<std::string, std::vector<double>>> values_;
-};
-
-// A field of /proc/PID/smaps_rollup, in kB.
-double Memory(pid_t pid, absl::string_view field) {
-  const auto text =
-      ReadFile(absl::StrCat("/proc/", pid, "/smaps_rollup"), 1 << 16);
-  if (!text.ok()) return 0;
-  double sum = 0;
-  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
-    const std::vector<absl::string_view> words =
-        absl::StrSplit(line, ' ', absl::SkipEmpty());
-    double value = 0;
-    if (words.size() == 3 && absl::StartsWith(words[0], field) &&
-        absl::SimpleAtod(words[1], &value)) {
-      sum += value;
-    }
-  }
-  return sum;
+double Memory(const ShimRun& run, absl::string_view field) {
+  return ProcField(absl::StrCat("/proc/", run.shim_pid(), "/smaps_rollup"),
+                   field);
 }
 
 void Weigh(const ShimRun& run, const std::string& name, const std::string& when,
            Results& results) {
   if (run.shim_pid() == 0) return;
   results.Add(absl::StrCat("RSS ", when, ", kB"), name,
-              Memory(run.shim_pid(), "Rss:"));
+              Memory(run, "Rss:"));
   results.Add(absl::StrCat("private ", when, ", kB"), name,
-              Memory(run.shim_pid(), "Private_Dirty:"));
-}
-
-// Runs `step`, and counts its time in `row` when it succeeds.
-template <typename Step>
-absl::Status Timed(Results& results, const std::string& row,
-                   const std::string& name, Step step) {
-  const absl::Time start = absl::Now();
-  RETURN_IF_ERROR(step(), row, " of ", name);
-  results.Add(row, name, absl::ToDoubleMilliseconds(absl::Now() - start));
-  return absl::OkStatus();
+              Memory(run, "Private_Dirty:"));
 }
 
 absl::Status OneLife(const Contestant& contestant, const std::string& id,
@@ -134,9 +55,9 @@ absl::Status OneLife(const Contestant& contestant, const std::string& id,
   results.Add("from nothing to first output, ms", name,
               absl::ToDoubleMilliseconds(shim + task));
   Weigh(*run, name, "with a task", results);
-  RETURN_IF_ERROR(Timed(results, "kill, wait, delete, ms", name,
-                        [&] { return run->EndTask(); }));
-  return Timed(results, "shim's end, ms", name, [&] { return run->EndShim(); });
+  RETURN_IF_ERROR(results.Timed("kill, wait, delete, ms", name,
+                                [&] { return run->EndTask(); }));
+  return results.Timed("shim's end, ms", name, [&] { return run->EndShim(); });
 }
 
 // `pods` shims with a task each, all at once.
@@ -154,7 +75,7 @@ absl::Status ManyPods(const Contestant& contestant, int pods,
   }
   for (const auto& run : runs) {
     results.Add(absl::StrCat("PSS of each of ", pods, " shims, kB"),
-                contestant.name, Memory(run->shim_pid(), "Pss:"));
+                contestant.name, Memory(*run, "Pss:"));
   }
   for (const auto& run : runs) {
     RETURN_IF_ERROR(run->EndTask());
@@ -215,7 +136,11 @@ absl::Status Main(const std::string& build, int rounds, int pods) {
   Results results;
   RETURN_IF_ERROR(Measure(contestants, rounds, pods,
                           JoinPath(directory, "bench"), results));
-  results.Print(contestants);
+  std::vector<std::string> names;
+  for (const Contestant& contestant : contestants) {
+    names.push_back(contestant.name);
+  }
+  results.Print(names);
   return absl::OkStatus();
 }
 

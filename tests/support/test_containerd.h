@@ -44,6 +44,7 @@ class TestContainerd final : public CriClient {
   void Start();
   // Ends containerd with a signal and reaps it. Pods and tasks go on.
   void Stop(int signal_number);
+  pid_t pid() const { return pid_; }
 
   // SIGKILL, from any thread and while others call; Stop(SIGKILL) is then for
   // the thread that started it.

@@ -29,10 +29,12 @@ std::string Unique(absl::string_view prefix) {
   return absl::StrCat(prefix, ::getpid() % 100000, "n", ++counter);
 }
 
-std::string UniqueSubnet() {
+std::string UniqueSubnet(bool large) {
   static std::atomic<int> counter{0};
   const int number = (::getpid() * 7 + ++counter) % 60000;
-  return absl::StrCat("10.", 16 + number / 250 % 200, ".", number % 250);
+  const int second = 16 + number / 250 % 200;
+  if (large) return absl::StrCat("10.", second, ".0.0/16");
+  return absl::StrCat("10.", second, ".", number % 250, ".0/24");
 }
 
 // The bridge plugin turns it on.
@@ -51,7 +53,7 @@ void RunQuietly(const std::string& program,
 TestNode::TestNode(NodeOptions options)
     : options_(std::move(options)),
       bridge_(Unique("srt")),
-      subnet_(UniqueSubnet()),
+      subnet_(UniqueSubnet(options_.large_subnet)),
       cgroup_parent_(Unique("/serai-test-")),
       forwarding_(ReadFile(kForwarding, 16).value_or("0")) {
   SetLogDirectory(directory_ / "logs");
@@ -80,7 +82,7 @@ void TestNode::WriteConfig() {
         R"(","plugins":[{"type":"bridge","bridge":")", bridge_,
         R"(","isGateway":true,"ipMasq":false,"ipam":{"type":"host-local",)",
         R"("dataDir":")", ipam_dir(), R"(","ranges":[[{"subnet":")", subnet_,
-        R"(.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}})");
+        R"("}]],"routes":[{"dst":"0.0.0.0/0"}]}})");
     for (const std::string& plugin : options_.chained) {
       absl::StrAppend(&conflist, R"(,{"type":")", plugin,
                       R"(","capabilities":{"portMappings":true}})");

@@ -34,6 +34,9 @@ struct NodeOptions {
   std::vector<std::string> env;
   // The plugins of the default network after bridge.
   std::vector<std::string> chained = {"portmap", "firewall"};
+  // Addresses for thousands of pods rather than 250: in a process that entered
+  // its own machine, where no other node's subnet can be the same.
+  bool large_subnet = false;
   // Put in place of the default network (bridge, portmap, firewall); "none"
   // for a node without one.
   std::string conflist;
@@ -97,7 +100,7 @@ class TestNode : public CriClient {
   const NodeOptions options_;
   const TempDir directory_;
   const std::string bridge_;
-  const std::string subnet_;  // "10.x.y"
+  const std::string subnet_;  // "10.x.y.0/24"
   const std::string cgroup_parent_;
   const std::string forwarding_;  // the machine's, to be put back
   pid_t pid_ = -1;
