@@ -12,14 +12,20 @@ function(serai_library name)
 endfunction()
 
 # serai_test_code(NAME [HEADERS target])
-# Compiles a test's own code for short builds: nobody waits for it to run. The
-# headers that many tests share, most of a test's compilation, are compiled once
-# by the target HEADERS (tests/CMakeLists.txt).
+# Compiles a test's own code for short builds: little for a debugger, and the
+# headers that many tests share, most of a test's compilation, once for all, by
+# the target HEADERS (tests/CMakeLists.txt).
 function(serai_test_code name)
   cmake_parse_arguments(ARG "" "HEADERS" "" ${ARGN})
   target_compile_options(${name} PRIVATE
-    $<$<CONFIG:Release,RelWithDebInfo>:-O1>
-    $<$<CONFIG:RelWithDebInfo>:-g1>)
+    $<$<CONFIG:RelWithDebInfo>:-g1>
+    # Some libraries ask for it, and all that share a header must agree.
+    -pthread
+    # Of a precompiled header gcc doesn't know that it is the system's, and tells
+    # what it thinks of std::string.
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-array-bounds>
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-stringop-overflow>
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-stringop-overread>)
   if(ARG_HEADERS)
     target_precompile_headers(${name} REUSE_FROM ${ARG_HEADERS})
   endif()
