@@ -57,10 +57,7 @@ guest::ImageWords WordsOf(const BundleInput& input, const CommandLine& line) {
   guest::ImageWords words;
   const auto& annotations = input.pod.config().annotations();
   words.pod_annotations.insert(annotations.begin(), annotations.end());
-  // Both are the pod's own word for it; the annotation is the plainer one.
-  if (!line.program.empty()) {
-    words.pod_annotations.emplace(guest::kPodAnnotationUnikernel, line.program);
-  }
+  words.command = line.program;
   const oci::ImageConfig& config = input.image.config;
   words.annotations = input.image.annotations;
   words.labels = config.labels;
@@ -180,7 +177,7 @@ absl::Status Resize(const state::v1::ContainerRecord& container,
                   container.root_layers().end()};
   ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(image));
   guest::ImageWords words;
-  words.pod_annotations.emplace(guest::kPodAnnotationUnikernel, spec.unikernel);
+  words.command = spec.unikernel;
   ASSIGN_OR_RETURN(const guest::FoundUnikernel found,
                    guest::FindUnikernel(root.get(), words, node));
   ASSIGN_OR_RETURN(const uint64_t memory,

@@ -148,6 +148,12 @@ absl::StatusOr<ContainerRecord> ContainerManager::NewRecord(
   if (config.metadata().name().empty()) {
     return absl::InvalidArgumentError("the container's metadata lacks a name");
   }
+  const auto& security = config.linux().security_context();
+  if (security.has_run_as_group() && !security.has_run_as_user() &&
+      security.run_as_username().empty()) {
+    return absl::InvalidArgumentError(
+        "the container has a runAsGroup without a runAsUser");
+  }
   ContainerRecord record;
   record.set_version(kRecordVersion);
   record.set_id(NewId());

@@ -34,7 +34,12 @@ absl::Status Validate(const PodSandboxConfig& config) {
     return absl::InvalidArgumentError(
         "the sandbox's metadata lacks a name, a namespace or a uid");
   }
-  const auto& options = config.linux().security_context().namespace_options();
+  const auto& security = config.linux().security_context();
+  if (security.has_run_as_group() && !security.has_run_as_user()) {
+    return absl::InvalidArgumentError(
+        "the sandbox has a runAsGroup without a runAsUser");
+  }
+  const auto& options = security.namespace_options();
   if (options.network() == runtime::v1::NODE) {
     return absl::InvalidArgumentError(
         "a unikernel can't share the node's network (hostNetwork): it has its "

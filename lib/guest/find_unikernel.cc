@@ -101,9 +101,12 @@ class Search {
 
   absl::StatusOr<Found> ByPod() {
     const auto path = Lookup(words_.pod_annotations, kPodAnnotationUnikernel);
-    if (!path) return Found();
-    return Named({*path}, absl::StrCat("the pod's annotation ",
-                                       kPodAnnotationUnikernel));
+    if (path) {
+      return Named({*path}, absl::StrCat("the pod's annotation ",
+                                         kPodAnnotationUnikernel));
+    }
+    if (words_.command.empty()) return Found();
+    return Named({words_.command}, "the container's command");
   }
 
   absl::StatusOr<Found> ByOwnLabels() {

@@ -2,11 +2,11 @@
 #pragma once
 
 // Which file of an image is the unikernel, and what this node runs it as. In
-// this order: the pod's annotation `serai.dev/unikernel`; the image's
-// annotations and labels `dev.serai.unikernel[.<target>]`; urunc's annotations
-// or its urunc.json; the entrypoint; the only Solo5 file in the root file
-// system. An entrypoint /app.hvt has /app.spt beside it where the node runs
-// that one only.
+// this order: the pod's annotation `serai.dev/unikernel`; the absolute path
+// that its container's command begins with; the image's annotations and labels
+// `dev.serai.unikernel[.<target>]`; urunc's annotations or its urunc.json; the
+// entrypoint; the only Solo5 file in the root file system. An entrypoint
+// /app.hvt has /app.spt beside it where the node runs that one only.
 
 #include <map>
 #include <string>
@@ -25,6 +25,7 @@ using StringMap = std::map<std::string, std::string>;
 // What is said of an image. Its labels and manifest are not known everywhere.
 struct ImageWords {
   StringMap pod_annotations;
+  std::string command;    // an absolute path, or nothing
   StringMap annotations;  // these go before the labels
   StringMap labels;
   std::vector<std::string> entrypoint;

@@ -125,7 +125,8 @@ TEST_F(BadImageTest, AnImageWithNoUnikernelSaysWhatWasLookedFor) {
 
   auto config = node_->ContainerConfig(id, {});
   config.add_command("/opt/app.hvt");
-  ExpectRefused(config, kInvalid, {"/opt/app.hvt"});
+  ExpectRefused(config, kInvalid,
+                {"the container's command names /opt/app.hvt"});
 }
 
 TEST_F(BadImageTest, AnEmptyImageHasNoUnikernelEither) {

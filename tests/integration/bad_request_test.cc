@@ -48,6 +48,25 @@ TEST_F(BadRequestTest, HostNetworkIsRefused) {
   ExpectNothingNew();
 }
 
+TEST_F(BadRequestTest, AGroupNeedsAUser) {
+  auto pod_config = node_->PodConfig("pod");
+  pod_config.mutable_linux()
+      ->mutable_security_context()
+      ->mutable_run_as_group()
+      ->set_value(7);
+  EXPECT_THAT(node_->RunPod(pod_config), HasStatus(kInvalid, "runAsUser"));
+  ExpectNothingNew();
+  ASSERT_OK_AND_ASSIGN(const std::string pod, node_->RunPod("pod"));
+  Mark();
+  auto config = node_->ContainerConfig(image_, {});
+  auto& security = *config.mutable_linux()->mutable_security_context();
+  security.mutable_run_as_group()->set_value(7);
+  EXPECT_THAT(node_->Create(pod, config), HasStatus(kInvalid, "runAsUser"));
+  ExpectNothingNew();
+  security.set_run_as_username("somebody");
+  EXPECT_OK(node_->Create(pod, config));
+}
+
 TEST_F(BadRequestTest, APodWithoutANameOrWithAWrongParentIsRefused) {
   EXPECT_THAT(node_->RunPod(cri::PodSandboxConfig()),
               HasStatus(kInvalid, "lacks a name"));

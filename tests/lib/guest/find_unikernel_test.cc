@@ -80,6 +80,9 @@ TEST_F(FindUnikernelTest, TheOrderIsKept) {
   WriteUnikernel("ours/app.hvt");
   words_.annotations["dev.serai.unikernel"] = "/ours/app.hvt";
   EXPECT_EQ(FoundPath(), "/ours/app.hvt");
+  WriteUnikernel("command/app.hvt");
+  words_.command = "/command/app.hvt";
+  EXPECT_EQ(FoundPath(), "/command/app.hvt");
   WriteUnikernel("pod/app.hvt");
   words_.pod_annotations["serai.dev/unikernel"] = "/pod/app.hvt";
   ASSERT_OK_AND_ASSIGN(const FoundUnikernel found, Find());
