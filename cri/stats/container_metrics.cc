@@ -2,7 +2,6 @@
 #include "cri/stats/container_metrics.h"
 
 #include <limits.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -169,6 +168,23 @@ void AddFileSystem(const std::string& root, MetricWriter& out) {
   out.Gauge("container_fs_usage_bytes", 0, {device});
 }
 
+// The soft limit of a process's descriptors. prlimit(2) of another user's
+// process wants CAP_SYS_RESOURCE.
+std::optional<uint64_t> OpenFilesLimit(pid_t pid) {
+  const std::string limits =
+      ReadFile(absl::StrCat("/proc/", pid, "/limits"), 1 << 16).value_or("");
+  for (const absl::string_view line : absl::StrSplit(limits, '\n')) {
+    const std::vector<absl::string_view> words =
+        absl::StrSplit(line, ' ', absl::SkipEmpty());
+    uint64_t value = 0;
+    if (absl::StartsWith(line, "Max open files") && words.size() > 3 &&
+        absl::SimpleAtoi(words[3], &value)) {
+      return value;
+    }
+  }
+  return std::nullopt;
+}
+
 void AddProcesses(const host::Cgroup& cgroup, const host::CgroupUsage& usage,
                   MetricWriter& out) {
   const std::vector<pid_t> pids =
@@ -198,10 +214,9 @@ void AddProcesses(const host::Cgroup& cgroup, const host::CgroupUsage& usage,
   out.Gauge("container_threads", usage.pids);
   out.Gauge("container_threads_max",
             cgroup.Files("pids").MaybeNumber("pids.max").value_or(0));
-  rlimit limit = {};
-  if (!pids.empty() &&
-      ::prlimit(pids.front(), RLIMIT_NOFILE, nullptr, &limit) == 0) {
-    out.Gauge("container_ulimits_soft", limit.rlim_cur, {"max_open_files"});
+  const auto open_files = pids.empty() ? std::nullopt : OpenFilesLimit(pids[0]);
+  if (open_files) {
+    out.Gauge("container_ulimits_soft", *open_files, {"max_open_files"});
   }
 }
 

@@ -106,10 +106,9 @@ void TestNode::WriteConfig() {
               "\"\n[cri]\nsocket = \"", socket(), "\"\n[programs]\nshim = \"",
               bin, "/containerd-shim-serai-v2\"\ntender = \"", bin,
               "/serai-tender\"\n[cgroup]\nparent = \"", cgroup_parent_,
-              "\"\n[registry]\nconfig_path = \"\"\n[cni]\nconf_dir = \"",
-              conf_dir, "\"\nbin_dirs = [", bin_dirs,
-              "]\n[metrics]\naddress = \"", options_.metrics_address, "\"\n",
-              options_.more_config))
+              "\"\n[registry]\nconfig_path = \"\"\n[metrics]\naddress = \"",
+              options_.metrics_address, "\"\n[cni]\nconf_dir = \"", conf_dir,
+              "\"\nbin_dirs = [", bin_dirs, "]\n", options_.more_config))
           .ok());
 }
 

@@ -26,7 +26,7 @@ class Layout;
 namespace serai::testing {
 
 struct NodeOptions {
-  // Appended to the configuration file.
+  // Appended to the configuration file, whose last table is [cni].
   std::string more_config;
   // Of /metrics; empty: nowhere.
   std::string metrics_address;
