@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 namespace serai {
 namespace {
@@ -22,59 +23,104 @@ struct DirCloser {
 };
 using UniqueDir = std::unique_ptr<DIR, DirCloser>;
 
-absl::StatusOr<std::vector<std::string>> NamesIn(UniqueDir dir,
-                                                 const std::string& path) {
+absl::StatusOr<std::vector<std::string>> NamesIn(DIR* dir) {
   std::vector<std::string> names;
   for (;;) {
     errno = 0;
-    const dirent* entry = ::readdir(dir.get());
+    const dirent* entry = ::readdir(dir);
     if (entry == nullptr) break;
     const absl::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
   }
-  if (errno != 0) return ErrnoStatus(errno, absl::StrCat("readdir ", path));
-  std::sort(names.begin(), names.end());
+  if (errno != 0) return ErrnoStatus(errno, "readdir");
   return names;
 }
 
-// Removes what `name` in `dir_fd` is, on device `dev` only. `path` is for
-// messages.
-absl::Status RemoveAt(int dir_fd, const std::string& name,
-                      const std::string& path, dev_t dev) {
+// How deep a removal goes at once: each level takes a descriptor and some
+// stack, and who made the tree may have made it deep on purpose.
+constexpr int kMaxDepth = 100;
+
+// A directory that is being emptied.
+struct Emptied {
+  int fd;
+  dev_t dev;      // what is mounted below is on another, and stays
+  int moved = 0;  // directories that were too deep, and are now in `fd`
+};
+
+// Moves a directory to the top, under a name that is free there.
+absl::Status MoveToTop(int dir_fd, const std::string& name, Emptied& top) {
+  for (;;) {
+    const std::string place = absl::StrCat(".too-deep.", top.moved++);
+    if (::renameat(dir_fd, name.c_str(), top.fd, place.c_str()) == 0) {
+      return absl::OkStatus();
+    }
+    if (errno != EEXIST && errno != ENOTEMPTY && errno != ENOTDIR) {
+      return ErrnoStatus(errno, absl::StrCat("rename ", name));
+    }
+  }
+}
+
+absl::Status RemoveAt(int dir_fd, const std::string& name, int depth,
+                      Emptied& top);
+
+// Removes what is in the directory `fd`.
+absl::Status RemoveAllIn(UniqueFd fd, int depth, Emptied& top) {
+  UniqueDir dir(::fdopendir(fd.get()));
+  if (dir == nullptr) return ErrnoStatus(errno, "opendir");
+  const int dir_fd = fd.release();
+  // Names first: entries must not be removed under a running readdir.
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, NamesIn(dir.get()));
+  for (const std::string& name : names) {
+    RETURN_IF_ERROR(RemoveAt(dir_fd, name, depth, top));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<UniqueFd> OpenDirectoryAt(int dir_fd, const std::string& name) {
+  UniqueFd fd(::openat(dir_fd, name.c_str(),
+                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("open ", name));
+  return fd;
+}
+
+// Removes what `name` in `dir_fd` is, or moves it to the top.
+absl::Status RemoveAt(int dir_fd, const std::string& name, int depth,
+                      Emptied& top) {
   if (::unlinkat(dir_fd, name.c_str(), 0) == 0 || errno == ENOENT) {
     return absl::OkStatus();
   }
   if (errno != EISDIR && errno != EPERM) {
-    return ErrnoStatus(errno, absl::StrCat("unlink ", path));
+    return ErrnoStatus(errno, absl::StrCat("unlink ", name));
   }
-  UniqueFd fd(::openat(dir_fd, name.c_str(),
-                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("open ", path));
+  ASSIGN_OR_RETURN(UniqueFd fd, OpenDirectoryAt(dir_fd, name));
   struct stat st = {};
   if (::fstat(fd.get(), &st) != 0) {
-    return ErrnoStatus(errno, absl::StrCat("stat ", path));
+    return ErrnoStatus(errno, absl::StrCat("stat ", name));
   }
-  if (st.st_dev != dev) {
+  if (st.st_dev != top.dev) {
     return absl::FailedPreconditionError(
-        absl::StrCat("remove ", path, ": something is mounted there"));
+        absl::StrCat(name, ": something is mounted there"));
   }
-  UniqueDir dir(::fdopendir(fd.get()));
-  if (dir == nullptr) {
-    return ErrnoStatus(errno, absl::StrCat("opendir ", path));
-  }
-  const int inner_fd = fd.release();
-  // Names first: entries must not be removed under a running readdir.
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(dir.get())) {
-    const absl::string_view entry_name = entry->d_name;
-    if (entry_name != "." && entry_name != "..") names.emplace_back(entry_name);
-  }
-  for (const std::string& entry_name : names) {
-    RETURN_IF_ERROR(
-        RemoveAt(inner_fd, entry_name, JoinPath(path, entry_name), dev));
-  }
+  if (depth == kMaxDepth) return MoveToTop(dir_fd, name, top);
+  RETURN_IF_ERROR(RemoveAllIn(std::move(fd), depth + 1, top));
   if (::unlinkat(dir_fd, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
-    return ErrnoStatus(errno, absl::StrCat("rmdir ", path));
+    return ErrnoStatus(errno, absl::StrCat("rmdir ", name));
+  }
+  return absl::OkStatus();
+}
+
+// Each round leaves what was deeper than the last one went.
+absl::Status RemoveDirectory(const std::string& path, dev_t dev) {
+  ASSIGN_OR_RETURN(const UniqueFd fd, OpenDirectoryAt(AT_FDCWD, path));
+  Emptied top{fd.get(), dev};
+  int moved = 0;
+  do {
+    moved = top.moved;
+    ASSIGN_OR_RETURN(UniqueFd again, OpenDirectoryAt(fd.get(), "."));
+    RETURN_IF_ERROR(RemoveAllIn(std::move(again), 1, top));
+  } while (top.moved != moved);
+  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) {
+    return ErrnoStatus(errno, "rmdir");
   }
   return absl::OkStatus();
 }
@@ -210,7 +256,9 @@ absl::Status RemoveTree(const std::string& path) {
     if (errno == ENOENT) return absl::OkStatus();
     return ErrnoStatus(errno, absl::StrCat("stat ", path));
   }
-  return RemoveAt(AT_FDCWD, path, path, st.st_dev);
+  if (!S_ISDIR(st.st_mode)) return RemovePath(path);
+  return Annotate(RemoveDirectory(path, st.st_dev),
+                  absl::StrCat("remove ", path));
 }
 
 absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) {
@@ -218,7 +266,9 @@ absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) {
   if (dir == nullptr) {
     return ErrnoStatus(errno, absl::StrCat("opendir ", path));
   }
-  return NamesIn(std::move(dir), path);
+  ASSIGN_OR_RETURN(std::vector<std::string> names, NamesIn(dir.get()), path);
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 bool PathExists(const std::string& path) {

@@ -53,8 +53,8 @@ absl::Status MakeDirs(const std::string& path, mode_t mode = 0700);
 // Removes a file or an empty directory; one that is not there is success.
 absl::Status RemovePath(const std::string& path);
 
-// rm -r that crosses no mount point and follows no symbolic link; a path that
-// is not there is success.
+// rm -r that crosses no mount point and follows no symbolic link, however deep
+// the tree is; a path that is not there is success.
 absl::Status RemoveTree(const std::string& path);
 
 // Names in a directory, without "." and "..", sorted.

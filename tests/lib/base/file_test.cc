@@ -63,6 +63,26 @@ TEST(FileTest, RemoveTreeDoesNotFollowLinks) {
   EXPECT_OK(RemoveTree(dir / "tree"));
 }
 
+// As a program that was taken over might make it: deeper than there are
+// descriptors, or room on a stack.
+TEST(FileTest, RemoveTreeTakesATreeOfAnyDepth) {
+  const TempDir dir;
+  ASSERT_OK(MakeDirs(dir / "tree/.too-deep.0"));
+  ASSERT_OK(WriteFileAtomic(dir / "tree/.too-deep.0/file", "x"));
+  ASSERT_OK(WriteFileAtomic(dir / "tree/.too-deep.1", "x"));
+  ASSERT_OK_AND_ASSIGN(UniqueFd at,
+                       OpenFile(dir / "tree", O_RDONLY | O_DIRECTORY));
+  for (int i = 0; i < 20'000; ++i) {
+    for (const char* name : {"aside", "deeper"}) {
+      ASSERT_EQ(::mkdirat(at.get(), name, 0700), 0);
+    }
+    at.reset(::openat(at.get(), "deeper", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(at.valid());
+  }
+  EXPECT_OK(RemoveTree(dir / "tree"));
+  EXPECT_FALSE(PathExists(dir / "tree"));
+}
+
 TEST(FileTest, RemovePathOfAMissingFileSucceeds) {
   EXPECT_OK(RemovePath("/nonexistent/x"));
 }
