@@ -12,8 +12,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "lib/base/deadline.h"
 #include "lib/oci/registry/url.h"
 
 namespace serai::oci {
@@ -192,14 +194,13 @@ absl::StatusOr<HttpResponse> RegistryClient::Authorized(Host& host,
 }
 
 absl::Status RegistryClient::Wait(absl::Duration wait) const {
-  const absl::Time end = absl::Now() + wait;
+  const Deadline end(wait);
   for (;;) {
     if (session_->cancelled()) {
       return absl::CancelledError("the request was cancelled");
     }
-    const absl::Duration left = end - absl::Now();
-    if (left <= absl::ZeroDuration()) return absl::OkStatus();
-    absl::SleepFor(std::min(left, kCancelPoll));
+    if (end.Passed()) return absl::OkStatus();
+    absl::SleepFor(std::min(end.Left(), kCancelPoll));
   }
 }
 
@@ -234,17 +235,18 @@ absl::Status RegistryClient::AtHosts(
     bool RegistryHost::*capability,
     const std::function<absl::Status(Host&)>& attempt,
     const std::function<int64_t()>& progress) {
-  std::string before;
+  std::vector<std::string> messages;
   absl::Status last = absl::FailedPreconditionError(absl::StrCat(
       registry_, ": hosts.toml leaves no host with the needed capability"));
   for (Host& host : hosts_) {
     if (!(host.registry.*capability)) continue;
     last = Retried([&] { return attempt(host); }, progress);
     if (last.ok() || absl::IsCancelled(last)) return last;
-    if (&host != &hosts_.back()) absl::StrAppend(&before, last.message(), "; ");
+    messages.emplace_back(last.message());
   }
+  if (messages.empty()) return last;
   // The last is the registry itself.
-  return absl::Status(last.code(), absl::StrCat(before, last.message()));
+  return absl::Status(last.code(), absl::StrJoin(messages, "; "));
 }
 
 absl::StatusOr<FetchedManifest> RegistryClient::GetManifest(
@@ -291,16 +293,17 @@ absl::StatusOr<FetchedManifest> RegistryClient::GetManifestFrom(
 
 absl::Status RegistryClient::GetBlob(const Descriptor& blob, BlobWriter& writer,
                                      const std::function<void()>& grown) {
-  int64_t fetched = 0;
+  // The most that was there at once: what a host makes us fetch again is no
+  // progress.
+  int64_t most = writer.written();
   return AtHosts(
       &RegistryHost::can_pull,
       [&](Host& host) {
-        const int64_t before = writer.written();
         absl::Status status = GetBlobFrom(host, blob, writer, grown);
-        fetched += std::max<int64_t>(writer.written() - before, 0);
+        most = std::max(most, writer.written());
         return status;
       },
-      [&] { return fetched; });
+      [&] { return most; });
 }
 
 absl::Status RegistryClient::GetBlobFrom(Host& host, const Descriptor& blob,

@@ -93,7 +93,8 @@ class RegistryClient {
   absl::StatusOr<HttpResponse> Authorized(Host& host, HttpRequest request);
   // Says in `asked_wait_` how long the answer asks us to stay away.
   absl::Status Expect(const HttpResponse& response, int status);
-  // `progress` counts the bytes that attempts have brought; may be empty.
+  // `progress` counts the bytes that there are of the blob, and never goes
+  // back; may be empty.
   absl::Status Retried(const std::function<absl::Status()>& attempt,
                        const std::function<int64_t()>& progress);
   absl::Status Wait(absl::Duration wait) const;

@@ -60,6 +60,19 @@ TEST_F(BrokenTransferTest, ProgressGivesNewTries) {
   EXPECT_OK(GetBlob());
 }
 
+// A registry could go on so for ever.
+TEST_F(BrokenTransferTest, WhatIsFetchedAgainIsNoProgress) {
+  options_.attempts = 2;
+  options_.progress_bytes = 3;
+  answer_ = [this](const HttpServerRequest& request, Reply& reply) {
+    if (server_.requests().size() > 20) return reply.Answer(404, "");
+    if (Begin(request) > 0) return reply.Answer(416, "");
+    reply.Send("HTTP/1.1 200 OK\r\nContent-Length: 21\r\n\r\nthe con");
+  };
+  EXPECT_THAT(GetBlob(), HasStatus(absl::StatusCode::kUnavailable, ""));
+  EXPECT_THAT(Begins(), ElementsAre(0, 7, 0));
+}
+
 TEST_F(BrokenTransferTest, AHostWithoutRangesIsAskedForAll) {
   answer_ = [this](const HttpServerRequest&, Reply& reply) {
     if (server_.requests().size() > 1) return reply.Answer(200, kContent);

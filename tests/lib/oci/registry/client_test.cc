@@ -263,6 +263,14 @@ TEST_F(MirrorTest, NextHostIsTriedAndTheLastOnesCodeCounts) {
                                   "127.0.0.1:1/v2/a/b/manifests/1: "));
 }
 
+TEST_F(MirrorTest, AFailureIsToldOnce) {
+  Answer(404, "");
+  const absl::Status status = Get(absl::StrCat(
+      "capabilities = ['pull']\n[host.'http://", server_.host(), "']\n"));
+  EXPECT_THAT(status, HasStatus(absl::StatusCode::kNotFound, "404"));
+  EXPECT_FALSE(absl::StrContains(status.message(), "; ")) << status;
+}
+
 TEST_F(MirrorTest, HostWithoutTheCapabilityIsNotAsked) {
   EXPECT_THAT(Get(absl::StrCat("server = 'http://", server_.host(),
                                "'\ncapabilities = ['pull']")),
