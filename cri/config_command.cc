@@ -2,20 +2,15 @@
 #include "cri/config_command.h"
 
 #include <cstdio>
-#include <utility>
 
+#include "cri/config/config.h"
 #include "cri/daemon.h"
+#include "lib/base/status.h"
 
 namespace serai::cri {
 
-absl::StatusOr<Config> ReadConfig(const std::string& path, bool explicitly) {
-  auto config = LoadConfig(path);
-  if (absl::IsNotFound(config.status()) && !explicitly) return Config();
-  return config;
-}
-
-int CheckConfig(const std::string& path, bool explicitly) {
-  absl::StatusOr<Config> config = ReadConfig(path, explicitly);
+int CheckConfig(const std::string& path, bool must_exist) {
+  absl::StatusOr<Config> config = LoadConfig(path, must_exist);
   if (!config.ok()) {
     const std::string message(config.status().message());
     std::fprintf(stderr, "%s\n", message.c_str());

@@ -79,13 +79,6 @@ absl::Status CheckNobodyListens(const std::string& path) {
       absl::StrCat("another daemon serves ", path));
 }
 
-absl::Status CheckSockets(const Config& config) {
-  if (config.passthrough.socket != config.cri.socket) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "[passthrough] socket is seraid's own, ", config.cri.socket,
-      ": containerd's is wanted, such as /run/containerd/containerd.sock"));
-}
-
 absl::Status MakeDirectories(const Config& config) {
   for (const std::string& directory :
        {config.root, RestoredDirectory(config), config.state,
@@ -283,7 +276,6 @@ Daemon::~Daemon() {
 }
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
-  RETURN_IF_ERROR(CheckSockets(config));
   RETURN_IF_ERROR(MakeDirectories(config));
   RETURN_IF_ERROR(CheckNobodyListens(config.cri.socket));
   RETURN_IF_ERROR(CheckNobodyListens(LocalSocket(config)));

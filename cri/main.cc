@@ -20,12 +20,12 @@ int Fail(const absl::Status& status) {
 }
 
 // Serves until a signal ends it. An empty `log_level` is the configuration's.
-int Serve(const std::string& config_path, bool explicitly,
+int Serve(const std::string& config_path, bool must_exist,
           const std::string& log_level) {
   const sigset_t signals = BlockSignals();
   RaiseFileLimit();
   RunOptions options;
-  options.read_config = [&] { return ReadConfig(config_path, explicitly); };
+  options.read_config = [&] { return LoadConfig(config_path, must_exist); };
   options.log_level = log_level;
   const absl::StatusOr<Config> config = options.read_config();
   if (!config.ok()) return Fail(config.status());
@@ -66,12 +66,13 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("seraid ") + serai::kVersion);
   CLI11_PARSE(app, argc, argv);
 
-  const bool explicitly = !config_option->empty() || !check_option->empty();
+  // Asked for by name.
+  const bool must_exist = !config_option->empty() || !check_option->empty();
   if (show_default->parsed()) {
     return std::fputs(serai::cri::DefaultToml().c_str(), stdout) < 0 ? 1 : 0;
   }
   if (check->parsed()) {
-    return serai::cri::CheckConfig(config_path, explicitly);
+    return serai::cri::CheckConfig(config_path, must_exist);
   }
-  return serai::cri::Serve(config_path, explicitly, log_level);
+  return serai::cri::Serve(config_path, must_exist, log_level);
 }

@@ -105,13 +105,44 @@ void CheckVersion(Reader& reader, const toml::table& table) {
   }
 }
 
-// What a file says, put over `config`; its mistakes are added to `errors`.
-absl::Status ApplyFile(const std::string& path, Config& config,
-                       std::vector<std::string>& errors) {
+// What a file says, put over `config`.
+absl::Status ApplyFile(const std::string& path, Config& config) {
   ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxConfigBytes));
-  const absl::Status applied = ApplyToml(text, path, config);
-  if (!applied.ok()) errors.emplace_back(applied.message());
-  return absl::OkStatus();
+  return ApplyToml(text, path, config);
+}
+
+void Note(const absl::Status& status, std::vector<std::string>& errors) {
+  if (!status.ok()) errors.emplace_back(status.message());
+}
+
+void ApplyDropIns(const std::string& directory, Config& config,
+                  std::vector<std::string>& errors) {
+  if (!PathExists(directory)) return;
+  const absl::StatusOr<std::vector<std::string>> names = ListDir(directory);
+  if (!names.ok()) return Note(names.status(), errors);
+  for (const std::string& name : *names) {
+    if (!absl::EndsWith(name, ".toml")) continue;
+    Note(ApplyFile(JoinPath(directory, name), config), errors);
+  }
+}
+
+// What is wrong though each key by itself is right.
+void CheckTogether(const std::string& path, const Config& config,
+                   std::vector<std::string>& errors) {
+  const auto note = [&](absl::string_view what) {
+    errors.push_back(absl::StrCat(path, ": ", what));
+  };
+  if (config.passthrough.socket == config.cri.socket) {
+    note(absl::StrCat("passthrough.socket is seraid's own, ", config.cri.socket,
+                      ": containerd's is wanted, such as "
+                      "/run/containerd/containerd.sock"));
+  }
+  const Config::Streaming& streaming = config.streaming;
+  if (streaming.tls_certificate.empty() != streaming.tls_key.empty()) {
+    note("streaming.tls_certificate and tls_key are to be set both or neither");
+  } else if (streaming.tls_key.empty() && !streaming.tls_client_ca.empty()) {
+    note("streaming.tls_client_ca needs tls_certificate and tls_key");
+  }
 }
 
 }  // namespace
@@ -131,18 +162,16 @@ absl::Status ApplyToml(const std::string& text, const std::string& name,
   return absl::InvalidArgumentError(absl::StrJoin(reader.errors(), "\n"));
 }
 
-absl::StatusOr<Config> LoadConfig(const std::string& path) {
+absl::StatusOr<Config> LoadConfig(const std::string& path, bool must_exist) {
   Config config;
   std::vector<std::string> errors;
-  RETURN_IF_ERROR(ApplyFile(path, config, errors));
-  const std::string drop_ins = path + ".d";
-  if (PathExists(drop_ins)) {
-    ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(drop_ins));
-    for (const std::string& name : names) {
-      if (!absl::EndsWith(name, ".toml")) continue;
-      RETURN_IF_ERROR(ApplyFile(JoinPath(drop_ins, name), config, errors));
-    }
-  }
+  const absl::Status applied = ApplyFile(path, config);
+  // A link that leads nowhere is a mistake, not an absent file.
+  const bool absent = absl::IsNotFound(applied) && !PathExists(path);
+  if (absent && must_exist) return applied;
+  if (!absent) Note(applied, errors);
+  ApplyDropIns(path + ".d", config, errors);
+  CheckTogether(path, config, errors);
   if (errors.empty()) return config;
   return absl::InvalidArgumentError(absl::StrJoin(errors, "\n"));
 }

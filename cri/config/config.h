@@ -102,10 +102,11 @@ struct Config {
   } passthrough;
 };
 
-// Reads `path` and its drop-ins (`path`.d/*.toml). NOT_FOUND when `path` does
-// not exist, INVALID_ARGUMENT with a line for each mistake, that names file,
-// line, column and what is wrong.
-absl::StatusOr<Config> LoadConfig(const std::string& path);
+// Reads `path` and its drop-ins (`path`.d/*.toml). NOT_FOUND when there is no
+// `path` and it `must_exist`; else the drop-ins alone count. INVALID_ARGUMENT
+// with a line for each mistake, that names file, line, column and what is
+// wrong; a drop-in that can't be read is one.
+absl::StatusOr<Config> LoadConfig(const std::string& path, bool must_exist);
 
 // Puts the settings of one document over `config`. `name` is for messages.
 absl::Status ApplyToml(const std::string& text, const std::string& name,
@@ -124,7 +125,7 @@ std::string DefaultToml();
 std::vector<std::string> MissingThings(const Config& config);
 
 // The keys whose values differ, such as "cni.timeout", and that a running
-// daemon can't change.
+// daemon can't change; "handlers.NAME" for one that is new or gone.
 std::vector<std::string> KeysThatNeedARestart(const Config& before,
                                               const Config& after);
 

@@ -4,12 +4,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
+#include "cri/streaming/listen_address.h"
 #include "lib/base/quantity.h"
 
 namespace serai::cri {
@@ -60,6 +64,40 @@ absl::Status CheckOneDirectory(const std::vector<std::string>& paths) {
   }
   return absl::NotFoundError(
       absl::StrCat("none of ", absl::StrJoin(paths, ", "), " is a directory"));
+}
+
+// What is wrong with a pattern that can match no repository's name; "" when it
+// may match one.
+std::string FaultOfPattern(absl::string_view pattern) {
+  if (pattern.find('@') != pattern.npos) {
+    return "has a digest: repositories are meant, whole";
+  }
+  const size_t slash = pattern.find('/');
+  const absl::string_view registry = pattern.substr(0, slash);
+  const bool any = registry.find('*') != registry.npos;
+  if (slash == pattern.npos && !any) {
+    return "is no repository with its registry, such as "
+           "\"docker.io/library/web\" or \"registry.example/prod/*\"";
+  }
+  const size_t last = pattern.rfind('/');
+  if (pattern.find(':', last == pattern.npos ? 0 : last) != pattern.npos) {
+    return "has a tag: repositories are meant, whole";
+  }
+  // What Reference::Parse() takes for a registry.
+  if (!any && registry.find_first_of(".:?") == registry.npos &&
+      absl::AsciiStrToLower(registry) == registry && registry != "localhost") {
+    return absl::StrCat("begins with no registry: is \"docker.io/", pattern,
+                        "\" meant?");
+  }
+  if (absl::StrContains(pattern, "//") || absl::EndsWith(pattern, "/")) {
+    return "has an empty part";
+  }
+  const bool strange =
+      std::any_of(pattern.begin(), pattern.end(), [](unsigned char c) {
+        return !absl::ascii_isalnum(c) &&
+               std::strchr("._-/:*?[]", c) == nullptr;
+      });
+  return strange ? "has a character that no name has" : "";
 }
 
 Kind<std::string> PathThat(std::function<absl::Status(const std::string&)> is,
@@ -134,6 +172,17 @@ Kind<std::string> Path(Empty empty) {
   return {read, PrintString, nullptr};
 }
 
+Kind<std::string> Address(Empty empty) {
+  const auto read = [empty](Reader& reader, const toml::node& node,
+                            std::string& out) {
+    if (!ReadString(reader, node, out)) return false;
+    if (out.empty() && empty == Empty::kAllowed) return true;
+    const absl::Status status = streaming::ParseListenAddress(out).status();
+    return status.ok() || reader.Error(node.source(), status.message());
+  };
+  return {read, PrintString, nullptr};
+}
+
 Kind<std::string> File(Empty empty) { return PathThat(CheckFile, empty); }
 
 Kind<std::string> Directory(Empty empty) {
@@ -160,6 +209,17 @@ Kind<std::vector<std::string>> Files() {
 
 Kind<std::vector<std::string>> Names() {
   return ArrayOf(Text(Empty::kRefused), "names");
+}
+
+Kind<std::vector<std::string>> Repositories() {
+  Kind<std::string> pattern = Text();
+  pattern.read = [](Reader& reader, const toml::node& node, std::string& out) {
+    if (!ReadString(reader, node, out)) return false;
+    const std::string fault = FaultOfPattern(out);
+    if (fault.empty()) return true;
+    return reader.Error(node.source(), absl::StrCat("\"", out, "\" ", fault));
+  };
+  return ArrayOf(pattern, "repositories");
 }
 
 Kind<int64_t> Bytes() {
@@ -198,19 +258,6 @@ Kind<absl::Duration> Duration() {
     return absl::Seconds(seconds) == duration
                ? absl::StrCat("\"", seconds, "s\"")
                : absl::StrCat("\"", absl::FormatDuration(duration), "\"");
-  };
-  return {read, print, nullptr};
-}
-
-Kind<bool> Boolean() {
-  const auto read = [](Reader& reader, const toml::node& node, bool& out) {
-    const auto value = node.value_exact<bool>();
-    if (!value) return reader.Error(node.source(), "true or false is wanted");
-    out = *value;
-    return true;
-  };
-  const auto print = [](const bool& value) -> std::string {
-    return value ? "true" : "false";
   };
   return {read, print, nullptr};
 }

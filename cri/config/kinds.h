@@ -37,14 +37,19 @@ Kind<std::string> Path(Empty empty = Empty::kRefused);
 Kind<std::string> File(Empty empty = Empty::kRefused);
 Kind<std::string> Directory(Empty empty = Empty::kRefused);
 Kind<std::string> Program(Empty empty = Empty::kRefused);
+// To listen on: "127.0.0.1:9469", "[::1]:0".
+Kind<std::string> Address(Empty empty = Empty::kRefused);
 // Arrays. Of Directories one should exist; Names are any text but "".
 Kind<std::vector<std::string>> Directories();
 Kind<std::vector<std::string>> Files();
 Kind<std::vector<std::string>> Names();
+// Patterns (cri/image/pattern.h) of repositories' names, each with its registry
+// or a "*" for it. One that could match no name is refused: it would be taken
+// for a policy that is in force.
+Kind<std::vector<std::string>> Repositories();
 // A quantity of Kubernetes' such as "64Mi".
 Kind<int64_t> Bytes();
 // Such as "60s"; more than nothing.
 Kind<absl::Duration> Duration();
-Kind<bool> Boolean();
 
 }  // namespace serai::cri

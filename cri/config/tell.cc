@@ -105,6 +105,20 @@ std::vector<std::string> KeysThatNeedARestart(const Config& before,
                                               const Config& after) {
   std::vector<std::string> out;
   AddChanged("", ConfigKeys(), before, after, out);
+  for (const auto& [name, handler] : before.handlers) {
+    const std::string title = absl::StrCat("handlers.", name);
+    const auto now = after.handlers.find(name);
+    if (now == after.handlers.end()) {
+      out.push_back(title);
+    } else {
+      AddChanged(title + ".", HandlerKeys(), handler, now->second, out);
+    }
+  }
+  for (const auto& [name, handler] : after.handlers) {
+    if (before.handlers.count(name) == 0) {
+      out.push_back(absl::StrCat("handlers.", name));
+    }
+  }
   return out;
 }
 

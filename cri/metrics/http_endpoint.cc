@@ -10,8 +10,7 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/numbers.h"
-#include "absl/strings/strip.h"
+#include "cri/streaming/listen_address.h"
 #include "lib/base/version.h"
 
 namespace serai::cri {
@@ -113,26 +112,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Response response_;
 };
 
-// "HOST:PORT", a host in brackets where it has colons.
-absl::StatusOr<tcp::endpoint> ParseAddress(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  uint32_t port = 0;
-  if (colon != std::string::npos &&
-      absl::SimpleAtoi(address.substr(colon + 1), &port) && port <= 65535) {
-    absl::string_view host(address.data(), colon);
-    if (absl::ConsumePrefix(&host, "[") && !absl::ConsumeSuffix(&host, "]")) {
-      host = "";
-    }
-    Error error;
-    const auto ip = asio::ip::make_address(std::string(host), error);
-    if (!error) return tcp::endpoint(ip, static_cast<uint16_t>(port));
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("\"", address,
-                   "\" is no address to listen on: an IP "
-                   "address and a port are wanted, as \"127.0.0.1:9469\""));
-}
-
 }  // namespace
 
 class HttpEndpoint::Server {
@@ -192,7 +171,8 @@ HttpEndpoint::~HttpEndpoint() = default;
 
 absl::StatusOr<std::unique_ptr<HttpEndpoint>> HttpEndpoint::Listen(
     const std::string& address, Scrape scrape) {
-  ASSIGN_OR_RETURN(const tcp::endpoint endpoint, ParseAddress(address));
+  ASSIGN_OR_RETURN(const tcp::endpoint endpoint,
+                   streaming::ParseListenAddress(address));
   auto server = std::make_unique<Server>(std::move(scrape));
   if (const Error error = server->Listen(endpoint); error) {
     return absl::FailedPreconditionError(

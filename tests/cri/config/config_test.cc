@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/config/config.h"
 
+#include <unistd.h>
+
 #include "absl/strings/str_split.h"
 #include "lib/base/file.h"
 #include "tests/support/status_matchers.h"
@@ -74,7 +76,7 @@ TEST(ConfigTest, AllMistakesAreToldInTheOrderOfTheirPlaces) {
   ASSERT_OK(WriteFileAtomic(dir / "config.toml", "version = 1\nroot = 1\n"));
   ASSERT_OK(MakeDirs(dir / "config.toml.d"));
   ASSERT_OK(WriteFileAtomic(dir / "config.toml.d/10.toml", "state = 1\n"));
-  const auto config = LoadConfig(dir / "config.toml");
+  const auto config = LoadConfig(dir / "config.toml", true);
   EXPECT_THAT(config,
               HasStatus(absl::StatusCode::kInvalidArgument, "config.toml:2:8"));
   EXPECT_THAT(config, HasStatus(absl::StatusCode::kInvalidArgument,
@@ -147,16 +149,48 @@ TEST(ConfigTest, KeysThatNeedARestartAreTheChangedOnes) {
               ElementsAre("root", "cni.timeout"));
 }
 
+TEST(ConfigTest, HandlersNeedARestartToo) {
+  Config before;
+  Config after;
+  before.handlers["gone"] = {};
+  after.handlers["new"] = {};
+  after.handlers["unikernel"].default_memory = 1 << 20;
+  EXPECT_THAT(KeysThatNeedARestart(before, after),
+              ElementsAre("handlers.gone", "handlers.unikernel.default_memory",
+                          "handlers.new"));
+}
+
 TEST(ConfigTest, ImagesThatArePinnedOrMustBeSigned) {
   Config config;
   ASSERT_OK(
       ApplyToml("version = 1\n[image]\npinned = [\"a\", \"b*\"]\n"
-                "signed_images = [\"c\"]\n"
+                "signed_images = [\"r.example/c\"]\n"
                 "signature_keys = [\"/k\", \"/l\"]\n",
                 "test.toml", config));
   EXPECT_THAT(config.image.pinned, ElementsAre("a", "b*"));
-  EXPECT_THAT(config.image.signed_images, ElementsAre("c"));
+  EXPECT_THAT(config.image.signed_images, ElementsAre("r.example/c"));
   EXPECT_THAT(config.image.signature_keys, ElementsAre("/k", "/l"));
+}
+
+TEST(ConfigTest, SignedImagesThatNoNameMatchesAreRefused) {
+  const auto apply = [](const std::string& pattern) {
+    return Apply(absl::StrCat(
+        "version = 1\n[image]\nsigned_images = [\"*\", \"", pattern, "\"]\n"));
+  };
+  for (const char* bad :
+       {"nginx", "team/app", "registry.example", "registry.example/",
+        "registry.example/prod/app:1", "registry.example:5000/prod/app:1",
+        "*:1", "https://registry.example/*", "", "r.example/prod /app",
+        "r.example/app@sha256:"}) {
+    EXPECT_THAT(apply(bad),
+                HasStatus(absl::StatusCode::kInvalidArgument,
+                          absl::StrCat("test.toml:3:23: \"", bad, "\" ")));
+  }
+  for (const char* good :
+       {"*", "*/web", "registry.example:5000/prod/*", "docker.io/library/web",
+        "localhost/x", "[::1]:5000/x?", "HOST/x", "*nginx*"}) {
+    EXPECT_OK(apply(good));
+  }
 }
 
 TEST(ConfigTest, DropInsComeInOrder) {
@@ -168,14 +202,74 @@ TEST(ConfigTest, DropInsComeInOrder) {
   ASSERT_OK(WriteFileAtomic(dir / "config.toml.d/10.toml",
                             "version = 1\nroot = \"/b\"\nstate = \"/s\""));
   ASSERT_OK(WriteFileAtomic(dir / "config.toml.d/README", "not read"));
-  ASSERT_OK_AND_ASSIGN(const Config config, LoadConfig(dir / "config.toml"));
+  ASSERT_OK_AND_ASSIGN(const Config config,
+                       LoadConfig(dir / "config.toml", true));
   EXPECT_EQ(config.root, "/c");
   EXPECT_EQ(config.state, "/s");
 }
 
-TEST(ConfigTest, AMissingFileIsNotFound) {
-  EXPECT_THAT(LoadConfig("/nonexistent/config.toml"),
+TEST(ConfigTest, AMissingFileIsNotFoundOrLeavesTheDefaults) {
+  EXPECT_THAT(LoadConfig("/nonexistent/config.toml", true),
               HasStatus(absl::StatusCode::kNotFound, "/nonexistent"));
+  ASSERT_OK_AND_ASSIGN(const Config config,
+                       LoadConfig("/nonexistent/config.toml", false));
+  EXPECT_EQ(config.root, Config().root);
+}
+
+TEST(ConfigTest, DropInsAreReadWithoutTheMainFile) {
+  const TempDir dir;
+  ASSERT_OK(MakeDirs(dir / "config.toml.d"));
+  ASSERT_OK(WriteFileAtomic(dir / "config.toml.d/10.toml",
+                            "version = 1\nroot = \"/b\""));
+  ASSERT_OK_AND_ASSIGN(const Config config,
+                       LoadConfig(dir / "config.toml", false));
+  EXPECT_EQ(config.root, "/b");
+}
+
+// Else all of the configuration would silently be the defaults.
+TEST(ConfigTest, LinksThatLeadNowhereAreMistakes) {
+  constexpr auto kBad = absl::StatusCode::kInvalidArgument;
+  const TempDir dir;
+  const std::string path = dir / "config.toml";
+  ASSERT_OK(WriteFileAtomic(path, "version = 1\nroot = 1\n"));
+  ASSERT_OK(MakeDirs(dir / "config.toml.d"));
+  const std::string drop_in = dir / "config.toml.d/10.toml";
+  ASSERT_EQ(::symlink("/nonexistent", drop_in.c_str()), 0);
+  for (const bool must_exist : {false, true}) {
+    EXPECT_THAT(LoadConfig(path, must_exist), HasStatus(kBad, "10.toml: No"));
+    EXPECT_THAT(LoadConfig(path, must_exist), HasStatus(kBad, "toml:2:8"));
+  }
+  ASSERT_OK(RemoveTree(dir / "config.toml.d"));
+  ASSERT_EQ(::symlink("/nonexistent", (path + ".d").c_str()), 0);
+  EXPECT_THAT(LoadConfig(path, false), HasStatus(kBad, "config.toml.d: No"));
+  ASSERT_OK(RemovePath(path + ".d"));
+  ASSERT_OK(RemovePath(path));
+  ASSERT_EQ(::symlink("/nonexistent", path.c_str()), 0);
+  EXPECT_THAT(LoadConfig(path, false), HasStatus(kBad, "config.toml: No"));
+}
+
+TEST(ConfigTest, WhatStopsTheStartIsAMistake) {
+  const TempDir dir;
+  const auto load = [&](const std::string& text) {
+    EXPECT_OK(WriteFileAtomic(dir / "config.toml", "version = 1\n" + text));
+    return LoadConfig(dir / "config.toml", true);
+  };
+  constexpr auto kBad = absl::StatusCode::kInvalidArgument;
+  EXPECT_THAT(load("[metrics]\naddress = \"localhost:1\"\n"),
+              HasStatus(kBad, "toml:3:11: \"localhost:1\" is no address"));
+  EXPECT_OK(load("[metrics]\naddress = \"\"\n"));
+  EXPECT_THAT(load("[streaming]\naddress = \"\"\n"),
+              HasStatus(kBad, "toml:3:11: \"\" is no address"));
+  EXPECT_OK(load("[streaming]\naddress = \"[::1]:0\"\n"));
+  EXPECT_THAT(load("[streaming]\ntls_key = \"/k\"\n"),
+              HasStatus(kBad, "both or neither"));
+  EXPECT_THAT(load("[streaming]\ntls_client_ca = \"/k\"\n"),
+              HasStatus(kBad, "tls_client_ca needs"));
+  EXPECT_OK(
+      load("[streaming]\ntls_key = \"/k\"\ntls_certificate = \"/c\"\n"
+           "tls_client_ca = \"/a\"\n"));
+  EXPECT_THAT(load("[passthrough]\nsocket = \"/run/serai/seraid.sock\"\n"),
+              HasStatus(kBad, "passthrough.socket is seraid's own"));
 }
 
 }  // namespace
