@@ -59,6 +59,17 @@ std::string OwnDirectory() {
                 : DirectoryOf(std::string(path.data(), static_cast<size_t>(n)));
 }
 
+std::string FindProgram(const std::string& configured,
+                        const std::string& name) {
+  if (!configured.empty()) return configured;
+  const std::string own = OwnDirectory();
+  for (const char* relative : {"/", "/../bin/", "/../libexec/serai/"}) {
+    const std::string path = own + relative + name;
+    if (::access(path.c_str(), X_OK) == 0) return path;
+  }
+  return absl::StrCat(own, "/", name);
+}
+
 // gRPC would take a socket away from another daemon without a word.
 absl::Status CheckNobodyListens(const std::string& path) {
   sockaddr_un address = {};
@@ -91,16 +102,13 @@ absl::Status MakeDirectories(const Config& config) {
 }
 
 ShimOptions ShimOptionsOf(const Config& config) {
-  return ShimOptions{
-      FindProgram(config.programs.shim, "containerd-shim-serai-v2"),
-      FindProgram(config.programs.tender, "serai-tender"),
-      ShimSocketDirectory(config)};
+  return ShimOptions{config.programs.shim, config.programs.tender,
+                     ShimSocketDirectory(config)};
 }
 
 ImageStoreOptions ImageStoreOptionsOf(const Config& config) {
   ImageStoreOptions options;
-  options.unpacker.program =
-      FindProgram(config.programs.unpacker, "serai-unpack");
+  options.unpacker.program = config.programs.unpacker;
   options.pinned = config.image.pinned;
   return options;
 }
@@ -237,8 +245,7 @@ struct Daemon::Parts {
     RETURN_IF_ERROR(StartStreaming());
     runtime_service = std::make_unique<RuntimeService>(
         RuntimeService::Parts{config, shim_options, cgroups, network, store,
-                              pods, containers, events, *streams,
-                              checkpoints});
+                              pods, containers, events, *streams, checkpoints});
     const std::string& path = config.cri.socket;
     grpc::ServerBuilder builder;
     int port = 0;
@@ -276,6 +283,7 @@ Daemon::~Daemon() {
 }
 
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
+  ResolvePrograms(config);
   RETURN_IF_ERROR(MakeDirectories(config));
   RETURN_IF_ERROR(CheckNobodyListens(config.cri.socket));
   RETURN_IF_ERROR(CheckNobodyListens(LocalSocket(config)));
@@ -309,17 +317,6 @@ void ResolvePrograms(Config& config) {
   programs.shim = FindProgram(programs.shim, "containerd-shim-serai-v2");
   programs.tender = FindProgram(programs.tender, "serai-tender");
   programs.unpacker = FindProgram(programs.unpacker, "serai-unpack");
-}
-
-std::string FindProgram(const std::string& configured,
-                        const std::string& name) {
-  if (!configured.empty()) return configured;
-  const std::string own = OwnDirectory();
-  for (const char* relative : {"/", "/../bin/", "/../libexec/serai/"}) {
-    const std::string path = own + relative + name;
-    if (::access(path.c_str(), X_OK) == 0) return path;
-  }
-  return absl::StrCat(own, "/", name);
 }
 
 }  // namespace serai::cri

@@ -34,11 +34,9 @@ class Daemon {
   std::unique_ptr<Parts> parts_;
 };
 
-// Puts the places of the programs that `config` does not name into it.
+// Puts the places of the programs that `config` does not name into it: beside
+// this program, in ../bin or ../libexec/serai as seen from it. The first, also
+// when none exists.
 void ResolvePrograms(Config& config);
-
-// Where `name` is, when the configuration does not say: beside this program, in
-// ../bin or ../libexec/serai as seen from it. The first, also when none exists.
-std::string FindProgram(const std::string& configured, const std::string& name);
 
 }  // namespace serai::cri

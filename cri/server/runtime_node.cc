@@ -4,6 +4,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "cri/bundle/bundle.h"
 #include "cri/server/edge.h"
@@ -17,8 +19,14 @@ namespace {
 constexpr char kKubeletApiVersion[] = "0.1.0";
 constexpr char kCriVersion[] = "v1";
 
-absl::Status ProgramsAreThere(const ShimOptions& programs) {
-  for (const std::string& path : {programs.program, programs.tender}) {
+absl::Status ProgramsAreThere(const Config& config) {
+  std::vector<std::string> paths = {config.programs.shim,
+                                    config.programs.tender};
+  // Images are containerd's where it is behind us.
+  if (config.passthrough.socket.empty()) {
+    paths.push_back(config.programs.unpacker);
+  }
+  for (const std::string& path : paths) {
     if (::access(path.c_str(), X_OK) != 0) {
       return absl::UnavailableError(
           absl::StrCat(path, ": ", std::strerror(errno)));
@@ -56,7 +64,7 @@ grpc::Status RuntimeService::Status(grpc::ServerContext*,
                                     runtime::v1::StatusResponse* response) {
   return Answer("Status", "", [&] {
     runtime::v1::RuntimeStatus& status = *response->mutable_status();
-    AddCondition("RuntimeReady", ProgramsAreThere(parts_.shim_options),
+    AddCondition("RuntimeReady", ProgramsAreThere(parts_.config),
                  "ProgramMissing", status);
     AddCondition("NetworkReady", parts_.network.Ready(),
                  "NetworkPluginNotReady", status);

@@ -85,6 +85,21 @@ TEST_F(StatusTest, TheNetworkIsReadyAsLongAsItsConfigurationIsGood) {
   EXPECT_TRUE(Condition("RuntimeReady").status());
 }
 
+TEST_F(StatusTest, TheRuntimeIsReadyAsLongAsItsProgramsAreThere) {
+  const std::string program = node_->directory() + "/unpack";
+  ASSERT_OK(MakeDirs(node_->directory() + "/config.toml.d"));
+  ASSERT_OK(WriteFileAtomic(
+      node_->directory() + "/config.toml.d/50-test.toml",
+      absl::StrCat("version = 1\n[programs]\nunpacker = \"", program, "\"\n")));
+  node_->Stop(SIGTERM);
+  node_->Start();
+  EXPECT_FALSE(Condition("RuntimeReady").status());
+  EXPECT_EQ(Condition("RuntimeReady").reason(), "ProgramMissing");
+  EXPECT_THAT(Condition("RuntimeReady").message(), HasSubstr(program));
+  ASSERT_OK(WriteFileAtomic(program, "", 0755));
+  EXPECT_TRUE(Condition("RuntimeReady").status());
+}
+
 TEST_F(StatusTest, HandlersAndFeaturesAreTold) {
   const cri::StatusResponse status = NodeStatus();
   ASSERT_EQ(status.runtime_handlers_size(), 1);
