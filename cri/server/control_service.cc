@@ -75,6 +75,11 @@ grpc::Status ControlService::LoadImage(
     grpc::ServerReader<control::v1::LoadImageRequest>* reader,
     control::v1::LoadImageResponse* response) {
   return Answer("LoadImage", "", [&]() -> absl::Status {
+    if (puller_ == nullptr) {
+      return absl::UnimplementedError(
+          "images are containerd's here: `ctr -n k8s.io images import FILE` "
+          "loads one");
+    }
     ASSIGN_OR_RETURN(const UniqueFd archive,
                      NamelessFile(images_.layout().directory()));
     std::optional<oci::Reference> name;

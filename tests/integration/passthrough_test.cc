@@ -230,6 +230,20 @@ TEST_F(PassThroughTest, TheNodeIsDescribedAsOne) {
               HasSubstr("no-such-handler"));
 }
 
+// seraid's own store is not where anything is looked for.
+TEST_F(PassThroughTest, ImagesAreLoadedIntoContainerdAlone) {
+  Call call;
+  control::v1::LoadImageResponse response;
+  const auto writer = node_->control().LoadImage(call.get(), &response);
+  control::v1::LoadImageRequest piece;
+  piece.set_data("x");
+  writer->Write(piece);
+  writer->WritesDone();
+  EXPECT_THAT(FromGrpc(writer->Finish()),
+              HasStatus(absl::StatusCode::kUnimplemented,
+                        "`ctr -n k8s.io images import FILE`"));
+}
+
 TEST_F(PassThroughTest, AKilledContainerdLeavesOurPodsAloneAndIsFoundAgain) {
   ASSERT_NO_FATAL_FAILURE(RunBoth());
   containerd_->Stop(SIGKILL);
