@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/log/log.h"
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -82,15 +84,15 @@ class TextFormatter : public spdlog::formatter {
     std::string line = absl::StrCat(
         TimeOf(message), " ", absl::string_view(level.data(), level.size()),
         " ", payload);
-    // One entry is one line, whatever is quoted in it.
-    for (char& c : line) {
-      if (c == '\n' || c == '\r') c = ' ';
-    }
     for (size_t i = 0; i < kFieldNames.size(); ++i) {
       if (ValueOf(i).empty() || absl::StrContains(payload, ValueOf(i)))
         continue;
       absl::StrAppend(&line, " ", kFieldNames[i], "=", ValueOf(i));
     }
+    // One entry is one line, and moves no cursor, whatever is quoted in it.
+    std::replace_if(
+        line.begin(), line.end(),
+        [](unsigned char c) { return absl::ascii_iscntrl(c); }, ' ');
     Append(line + "\n", out);
   }
   std::unique_ptr<spdlog::formatter> clone() const override {
