@@ -14,6 +14,7 @@ cd "$(dirname "$0")/.."
 step_format() {
   if ! "${CLANG_FORMAT:-clang-format}" --version | grep -q 'version 14\.'; then
     echo "skipped: needs clang-format 14 (CLANG_FORMAT names another program)"
+    skipped+=(format)
     return
   fi
   git ls-files -z '*.cc' '*.h' '*.c' |
@@ -45,6 +46,7 @@ step_asan() {
   ctest --preset asan
 }
 
+skipped=()
 steps=("$@")
 [[ ${#steps[@]} -gt 0 ]] || steps=(format shell tidy dev asan)
 for step in "${steps[@]}"; do
@@ -59,4 +61,8 @@ for step in "${steps[@]}"; do
       ;;
   esac
 done
-echo "== all is well"
+if [[ ${#skipped[@]} -gt 0 ]]; then
+  echo "== what ran is well; skipped: ${skipped[*]}"
+else
+  echo "== all is well"
+fi
