@@ -60,20 +60,23 @@ absl::StatusOr<Image> Puller::Pull(const oci::Reference& reference,
 absl::StatusOr<Image> Puller::Transfer(const oci::Reference& reference,
                                        oci::RegistryClient& client, Run& run) {
   run.progress.SetStage(PullStage::kResolving);
-  // When the last lease ends, blobs that no image needs are collected: that is
-  // how a failed pull leaves nothing.
-  const ImageStore::Lease lease = store_.AcquireLease();
+  // When it ends, what no image needs is collected: that is how a failed pull
+  // leaves nothing.
+  ImageStore::Lease lease = store_.AcquireLease();
   ASSIGN_OR_RETURN(
       const oci::FetchedManifest top,
       client.GetManifest(reference.tag(),
                          reference.digest().value_or(oci::Digest())));
   RETURN_IF_ERROR(CheckSignature(options_.signatures, reference, top.digest,
-                                 store_.layout(), client));
+                                 lease, store_.layout(), client));
   ASSIGN_OR_RETURN(const oci::FetchedManifest fetched,
                    ManifestForThisMachine(top, client));
   ASSIGN_OR_RETURN(const oci::Manifest manifest,
                    oci::ParseManifest(fetched.content));
   RETURN_IF_ERROR(CheckManifest(manifest));
+  lease.Keep(fetched.digest);
+  lease.Keep(manifest.config.digest);
+  for (const oci::Descriptor& layer : manifest.layers) lease.Keep(layer.digest);
 
   // The config decides whether the layers are worth their bytes.
   RETURN_IF_ERROR(FetchBlob(manifest.config, client, run));

@@ -40,7 +40,8 @@ absl::StatusOr<std::vector<oci::PublicKey>> ReadKeys(
 // not.
 absl::Status CheckPayload(const oci::Descriptor& descriptor,
                           const std::vector<oci::PublicKey>& keys,
-                          const oci::Digest& digest, const oci::Layout& layout,
+                          const oci::Digest& digest, ImageStore::Lease& lease,
+                          const oci::Layout& layout,
                           oci::RegistryClient& client) {
   const auto signature = descriptor.annotations.find(oci::kAnnotationSignature);
   if (descriptor.media_type != oci::kMediaTypeSimpleSigning ||
@@ -50,6 +51,7 @@ absl::Status CheckPayload(const oci::Descriptor& descriptor,
   if (descriptor.size > static_cast<int64_t>(oci::kMaxSignaturePayload)) {
     return Invalid("a signature's payload is too long");
   }
+  lease.Keep(descriptor.digest);
   if (!layout.HasBlob(descriptor.digest)) {
     ASSIGN_OR_RETURN(oci::BlobWriter writer,
                      layout.StartBlob(descriptor.digest, descriptor.size));
@@ -69,7 +71,8 @@ absl::Status CheckPayload(const oci::Descriptor& descriptor,
 }
 
 absl::Status CheckSigned(const SignaturePolicy& policy,
-                         const oci::Digest& digest, const oci::Layout& layout,
+                         const oci::Digest& digest, ImageStore::Lease& lease,
+                         const oci::Layout& layout,
                          oci::RegistryClient& client) {
   ASSIGN_OR_RETURN(const std::vector<oci::PublicKey> keys, ReadKeys(policy));
   const absl::StatusOr<oci::FetchedManifest> fetched =
@@ -84,7 +87,7 @@ absl::Status CheckSigned(const SignaturePolicy& policy,
   }
   absl::Status last = Invalid("it is not signed");
   for (const oci::Descriptor& descriptor : manifest->layers) {
-    last = CheckPayload(descriptor, keys, digest, layout, client);
+    last = CheckPayload(descriptor, keys, digest, lease, layout, client);
     if (last.ok() || !IsSignatureInvalid(last)) return last;
   }
   return last;
@@ -98,11 +101,11 @@ bool IsSignatureInvalid(const absl::Status& status) {
 
 absl::Status CheckSignature(const SignaturePolicy& policy,
                             const oci::Reference& reference,
-                            const oci::Digest& digest,
+                            const oci::Digest& digest, ImageStore::Lease& lease,
                             const oci::Layout& layout,
                             oci::RegistryClient& client) {
   if (!MatchesAny(reference.Name(), policy.images)) return absl::OkStatus();
-  return Annotate(CheckSigned(policy, digest, layout, client),
+  return Annotate(CheckSigned(policy, digest, lease, layout, client),
                   absl::StrCat("the policy wants ", reference.Name(),
                                " signed: ", digest.ToString()));
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cri/image/store.h"
 #include "lib/base/status.h"
 #include "lib/oci/layout.h"
 #include "lib/oci/reference.h"
@@ -28,10 +29,11 @@ struct SignaturePolicy {
 // OK where the policy does not name the image's repository; an error that
 // IsSignatureInvalid() where the manifest `digest`, which is what the registry
 // says the reference is, has no signature by one of the keys, or a key can't be
-// read; RegistryClient's where its signatures could not be fetched.
+// read; RegistryClient's where its signatures could not be fetched. What is
+// fetched into `layout` stays until `lease` ends.
 absl::Status CheckSignature(const SignaturePolicy& policy,
                             const oci::Reference& reference,
-                            const oci::Digest& digest,
+                            const oci::Digest& digest, ImageStore::Lease& lease,
                             const oci::Layout& layout,
                             oci::RegistryClient& client);
 

@@ -93,7 +93,8 @@ struct ImageStore::State {
   absl::Mutex mutex;
   std::shared_ptr<const Catalog> catalog ABSL_GUARDED_BY(mutex) =
       std::make_shared<Catalog>();
-  int leases ABSL_GUARDED_BY(mutex) = 0;
+  // By leases; each as often as it is.
+  std::multiset<oci::Digest> kept ABSL_GUARDED_BY(mutex);
   bool collecting ABSL_GUARDED_BY(mutex) = false;
   bool restored ABSL_GUARDED_BY(mutex) = false;
   // The id of the image that each has.
@@ -122,12 +123,13 @@ ImageStore::ImageStore(std::string root, oci::Layout layout,
                                      options_.unpacker)) {}
 ImageStore::~ImageStore() = default;
 
-ImageStore::Lease ImageStore::AcquireLease() {
-  State& state = *state_;
+void ImageStore::Lease::Keep(const oci::Digest& digest) {
+  State& state = *store_->state_;
   const absl::MutexLock hold(&state.mutex);
+  // One that has begun does not know of it.
   state.mutex.Await(absl::Condition(&state, &State::NotCollecting));
-  ++state.leases;
-  return Lease(this);
+  state.kept.insert(digest);
+  kept_.push_back(digest);
 }
 
 ImageStore::Lease::~Lease() {
@@ -135,7 +137,9 @@ ImageStore::Lease::~Lease() {
   {
     State& state = *store_->state_;
     const absl::MutexLock hold(&state.mutex);
-    --state.leases;
+    for (const oci::Digest& digest : kept_) {
+      state.kept.erase(state.kept.find(digest));
+    }
   }
   store_->CollectOrTell();
 }
@@ -283,32 +287,38 @@ void ImageStore::CollectOrTell() {
 
 absl::Status ImageStore::Collect() {
   State& state = *state_;
+  std::shared_ptr<const Catalog> catalog;
+  std::set<oci::Digest> kept;
   {
     const absl::MutexLock hold(&state.mutex);
     // Another thread's collection may have begun before this one's change, so
     // it is waited for, not relied upon.
     state.mutex.Await(absl::Condition(&state, &State::NotCollecting));
-    // The last lease collects.
-    if (state.leases > 0) return absl::OkStatus();
     state.collecting = true;
+    // As one: what an image has come to need, a lease kept until then.
+    catalog = state.catalog;
+    kept.insert(state.kept.begin(), state.kept.end());
   }
-  absl::Status status = CollectNow(*state.Snapshot());
+  absl::Status status = CollectNow(*catalog, kept);
   const absl::MutexLock hold(&state.mutex);
   state.collecting = false;
   return status;
 }
 
-absl::Status ImageStore::CollectNow(const Catalog& catalog) const {
+absl::Status ImageStore::CollectNow(const Catalog& catalog,
+                                    const std::set<oci::Digest>& kept) const {
   // What belongs to a manifest that can't be read is not known.
   if (catalog.has_unread()) return absl::OkStatus();
   absl::Status status;
-  const std::set<oci::Digest> needed = catalog.NeededBlobs();
+  std::set<oci::Digest> needed = catalog.NeededBlobs();
+  needed.insert(kept.begin(), kept.end());
   ASSIGN_OR_RETURN(const std::vector<oci::Digest> blobs, layout_.ListBlobs());
   for (const oci::Digest& blob : blobs) {
     if (needed.count(blob) != 0) continue;
     status = FirstError(status, layout_.RemoveBlob(blob));
   }
-  return FirstError(status, state_->trees.RemoveOthers(catalog.NeededTrees()));
+  // A tree is called as the image's config, which is a blob.
+  return FirstError(status, state_->trees.RemoveOthers(needed));
 }
 
 Image ImageStore::Describe(const Catalog& catalog,
@@ -337,8 +347,6 @@ std::vector<Image> ImageStore::List() const {
 absl::StatusOr<Image> ImageStore::Acquire(absl::string_view name,
                                           const std::string& holder) {
   State& state = *state_;
-  // The tree is made without a lock; nothing of it is collected meanwhile.
-  const Lease lease = AcquireLease();
   std::shared_ptr<const Catalog> catalog;
   oci::Digest id;
   {
@@ -354,14 +362,13 @@ absl::StatusOr<Image> ImageStore::Acquire(absl::string_view name,
     const absl::MutexLock lock(&state.mutex);
     state.holders.insert_or_assign(holder, id);
   }
+  // Without a lock: what is held is not collected.
   const absl::Status made = MakeTree(*catalog->Find(id), nullptr);
   if (made.ok()) return Describe(*catalog, id);
-  {
-    const absl::MutexLock lock(&state.mutex);
-    state.holders.erase(holder);
-  }
+  RETURN_IF_ERROR(Release(holder));
   if (IsLost(made)) {
     RETURN_IF_ERROR(Change([&](Catalog& c) { c.Forget(id); }));
+    RETURN_IF_ERROR(Collect());
   }
   return Annotate(made, absl::StrCat("unpacking image ", id.ToString()));
 }
@@ -400,7 +407,6 @@ absl::StatusOr<Image> ImageStore::Put(const oci::Reference& reference,
                                       const oci::Descriptor& manifest,
                                       const oci::Digest& resolved,
                                       const Cancelled& cancelled) {
-  const Lease lease = AcquireLease();
   ASSIGN_OR_RETURN(const auto stored, LoadManifest(layout_, manifest));
   RETURN_IF_ERROR(MakeTree(*stored, cancelled), reference.ToString());
   Image image;
@@ -416,9 +422,10 @@ absl::StatusOr<Image> ImageStore::Put(const oci::Reference& reference,
 absl::StatusOr<std::vector<Image>> ImageStore::Import(
     int fd, const std::optional<oci::Reference>& name,
     const Cancelled& cancelled) {
-  const Lease lease = AcquireLease();
+  Lease lease = AcquireLease();
+  const auto keep = [&](const oci::Digest& digest) { lease.Keep(digest); };
   ASSIGN_OR_RETURN(const std::vector<oci::ArchiveImage> found,
-                   state_->trees.ReadArchive(fd, layout_, cancelled));
+                   state_->trees.ReadArchive(fd, layout_, keep, cancelled));
   if (name && found.size() != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("the archive has ", found.size(),

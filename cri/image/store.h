@@ -19,6 +19,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -54,21 +55,26 @@ class ImageStore : public ImageSource {
  public:
   using Cancelled = std::function<bool()>;
 
-  // While one lives, no blob is collected: take it before the first
-  // layout().HasBlob() of a pull and keep it until Put() has returned. Must not
-  // outlive the store.
+  // What is on its way in. When it ends, what no image and no other lease needs
+  // is collected. One thread at a time; must not outlive the store.
   class Lease {
    public:
-    Lease(Lease&& other) noexcept : store_(other.store_) {
-      other.store_ = nullptr;
-    }
+    Lease(Lease&& other) noexcept
+        : store_(std::exchange(other.store_, nullptr)),
+          kept_(std::move(other.kept_)) {}
     Lease& operator=(Lease&&) = delete;
     ~Lease();
+
+    // Neither the blob nor, of a config, the tree is collected until the lease
+    // ends. To be said before layout().HasBlob() or the blob's arrival. Waits
+    // for a collection under way.
+    void Keep(const oci::Digest& digest);
 
    private:
     friend class ImageStore;
     explicit Lease(ImageStore* store) : store_(store) {}
     ImageStore* store_;
+    std::vector<oci::Digest> kept_;
   };
 
   // Makes the directories where they are missing; removes leftovers of a crash;
@@ -85,7 +91,7 @@ class ImageStore : public ImageSource {
 
   // Where a pull puts its blobs.
   const oci::Layout& layout() const { return layout_; }
-  Lease AcquireLease();
+  Lease AcquireLease() { return Lease(this); }
 
   // `name` is a reference, a "repository@digest", an image id with or without
   // "sha256:", or an unambiguous beginning of one (4 digits at least).
@@ -104,11 +110,11 @@ class ImageStore : public ImageSource {
   void Restore(const std::map<std::string, std::string>& held) override;
 
   // Records what a pull of `reference` brought: `manifest` with its config and
-  // layers are in layout() already. `resolved` is what the registry says the
-  // reference is (the index's digest, or the manifest's): it becomes the
-  // image's repo digest. Unpacks the layers, verified against their diff ids;
-  // callers with the same image share the work. On error nothing is recorded. A
-  // tag that named another image moves.
+  // layers are in layout() already, and a lease keeps them. `resolved` is what
+  // the registry says the reference is (the index's digest, or the manifest's):
+  // it becomes the image's repo digest. Unpacks the layers, verified against
+  // their diff ids; callers with the same image share the work. On error
+  // nothing is recorded. A tag that named another image moves.
   absl::StatusOr<Image> Put(const oci::Reference& reference,
                             const oci::Descriptor& manifest,
                             const oci::Digest& resolved,
@@ -123,8 +129,8 @@ class ImageStore : public ImageSource {
   // By tag: that name alone, and the image with it when it was its last tag
   // from that repository. By id or digest: the image and all its names. An
   // unknown name is success. What nothing needs any more leaves the disk now,
-  // or when the last lease or holder ends. Pinned images go like others. Works
-  // on a full disk.
+  // or when the last that keeps or holds it ends. Pinned images go like others.
+  // Works on a full disk.
   absl::Status Remove(absl::string_view name);
 
   // Cheap enough to be asked every second, however many images there are.
@@ -149,9 +155,10 @@ class ImageStore : public ImageSource {
   absl::Status Commit(Catalog catalog) const;
   // Keeps some of the disk for Remove(), where it has room.
   void KeepReserve() const;
-  // Removes blobs and trees that nothing needs, unless a lease forbids it.
+  // Removes blobs and trees that neither an image nor a lease needs.
   absl::Status Collect();
-  absl::Status CollectNow(const Catalog& catalog) const;
+  absl::Status CollectNow(const Catalog& catalog,
+                          const std::set<oci::Digest>& kept) const;
   void CollectOrTell();
   Image Describe(const Catalog& catalog, const oci::Digest& id) const;
 

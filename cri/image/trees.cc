@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "lib/base/file.h"
 
 namespace serai::cri {
@@ -24,10 +25,24 @@ std::string Trees::PathOf(const oci::Digest& id) const {
   return JoinPath(directory_, id.hex());
 }
 
-absl::StatusOr<std::string> Trees::MakeScratch() const {
+absl::StatusOr<std::string> Trees::MakeScratch() {
   std::string path = absl::StrCat(JoinPath(directory_, kIncoming), "XXXXXX");
-  if (::mkdtemp(path.data()) != nullptr) return path;
-  return ErrnoStatus(errno, absl::StrCat("mkdir in ", directory_));
+  const absl::MutexLock lock(&mutex_);
+  if (::mkdtemp(path.data()) == nullptr) {
+    return ErrnoStatus(errno, absl::StrCat("mkdir in ", directory_));
+  }
+  scratches_.insert(path);
+  return path;
+}
+
+void Trees::EndScratch(const std::string& path) {
+  const absl::MutexLock lock(&mutex_);
+  scratches_.erase(path);
+}
+
+bool Trees::IsInUse(const std::string& path) {
+  const absl::MutexLock lock(&mutex_);
+  return scratches_.count(path) != 0;
 }
 
 absl::Status Trees::Make(const oci::Layout& layout,
@@ -37,6 +52,7 @@ absl::Status Trees::Make(const oci::Layout& layout,
   ASSIGN_OR_RETURN(const Turns::Turn turn, unpacking_.Take(path, cancelled));
   if (PathExists(path)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string scratch, MakeScratch());
+  const absl::Cleanup end = [&] { EndScratch(scratch); };
   absl::Status status = unpacker_.UnpackLayers(
       layout, stored.manifest, stored.config, scratch, cancelled);
   if (status.ok() && ::chmod(scratch.c_str(), kTreeMode) != 0) {
@@ -50,9 +66,11 @@ absl::Status Trees::Make(const oci::Layout& layout,
 }
 
 absl::StatusOr<std::vector<oci::ArchiveImage>> Trees::ReadArchive(
-    int fd, const oci::Layout& layout, const Unpacker::Cancelled& cancelled) {
+    int fd, const oci::Layout& layout, const Unpacker::Keep& keep,
+    const Unpacker::Cancelled& cancelled) {
   ASSIGN_OR_RETURN(const std::string scratch, MakeScratch());
-  auto images = unpacker_.ReadArchive(fd, scratch, layout, cancelled);
+  const absl::Cleanup end = [&] { EndScratch(scratch); };
+  auto images = unpacker_.ReadArchive(fd, scratch, layout, keep, cancelled);
   const absl::Status removed = RemoveTree(scratch);
   if (images.ok() && !removed.ok()) return removed;
   return images;
@@ -64,8 +82,8 @@ absl::Status Trees::RemoveOthers(const std::set<oci::Digest>& ids) {
   ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(directory_));
   absl::Status status;
   for (const std::string& name : names) {
-    if (kept.count(name) != 0) continue;
     std::string path = JoinPath(directory_, name);
+    if (kept.count(name) != 0 || IsInUse(path)) continue;
     // A tree that is half removed must not be taken for an image's.
     if (name[0] != '.') {
       const std::string outgoing =

@@ -39,17 +39,22 @@ class Trees {
 
   // Stores the blobs of an archive in `layout`: see Unpacker::ReadArchive().
   absl::StatusOr<std::vector<oci::ArchiveImage>> ReadArchive(
-      int fd, const oci::Layout& layout, const Unpacker::Cancelled& cancelled);
+      int fd, const oci::Layout& layout, const Unpacker::Keep& keep,
+      const Unpacker::Cancelled& cancelled);
 
-  // Removes all but the trees of these images, and what a crash left. Only
-  // while nothing is made.
+  // Removes all but the trees of these images, those being made, and what a
+  // crash left. Of an image that is not named none may be made meanwhile.
   absl::Status RemoveOthers(const std::set<oci::Digest>& ids);
 
   // What they take of the disk. Cheap: a tree is measured once.
   absl::StatusOr<DiskUsage> Usage();
 
  private:
-  absl::StatusOr<std::string> MakeScratch() const;
+  // The path of an empty directory that RemoveOthers() passes over until
+  // EndScratch(), before which it is to be renamed or removed.
+  absl::StatusOr<std::string> MakeScratch();
+  void EndScratch(const std::string& path);
+  bool IsInUse(const std::string& path);
 
   const std::string directory_;
   const Unpacker unpacker_;
@@ -57,6 +62,7 @@ class Trees {
   absl::Mutex mutex_;
   // By name in the directory.
   std::map<std::string, DiskUsage> measured_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> scratches_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace serai::cri

@@ -73,7 +73,8 @@ bool IsRealDirectory(const std::string& path) {
 }
 
 // Moves the child's blobs into `layout`.
-absl::Status TakeBlobs(const std::string& scratch, const oci::Layout& layout) {
+absl::Status TakeBlobs(const std::string& scratch, const oci::Layout& layout,
+                       const Unpacker::Keep& keep) {
   const std::string blobs = JoinPath(scratch, "blobs");
   const std::string directory = JoinPath(blobs, "sha256");
   if (!IsRealDirectory(blobs) || !IsRealDirectory(directory)) {
@@ -83,6 +84,7 @@ absl::Status TakeBlobs(const std::string& scratch, const oci::Layout& layout) {
   for (const std::string& name : names) {
     const auto digest = oci::Digest::Parse(absl::StrCat("sha256:", name));
     if (!digest.ok()) continue;
+    keep(*digest);
     RETURN_IF_ERROR(layout.TakeBlob(*digest, JoinPath(directory, name)));
   }
   return absl::OkStatus();
@@ -168,14 +170,14 @@ absl::Status Unpacker::UnpackLayers(const oci::Layout& layout,
 
 absl::StatusOr<std::vector<oci::ArchiveImage>> Unpacker::ReadArchive(
     int fd, const std::string& scratch, const oci::Layout& layout,
-    const Cancelled& cancelled) const {
+    const Keep& keep, const Cancelled& cancelled) const {
   ASSIGN_OR_RETURN(const std::string printed,
                    Run({"archive", absl::StrCat(options_.archive.max_bytes),
                         absl::StrCat(options_.archive.max_entries)},
                        scratch, {fd}, cancelled));
   ASSIGN_OR_RETURN(const oci::Index index, oci::ParseIndex(printed),
                    "the unpacker's answer");
-  RETURN_IF_ERROR(TakeBlobs(scratch, layout));
+  RETURN_IF_ERROR(TakeBlobs(scratch, layout, keep));
   return ImagesOf(index);
 }
 

@@ -35,6 +35,8 @@ struct UnpackerOptions {
 class Unpacker {
  public:
   using Cancelled = std::function<bool()>;
+  // Told of each blob before it is stored.
+  using Keep = std::function<void(const oci::Digest&)>;
 
   explicit Unpacker(UnpackerOptions options) : options_(std::move(options)) {}
 
@@ -54,7 +56,7 @@ class Unpacker {
   // empty directory on the layout's file system, and the caller's to remove.
   absl::StatusOr<std::vector<oci::ArchiveImage>> ReadArchive(
       int fd, const std::string& scratch, const oci::Layout& layout,
-      const Cancelled& cancelled) const;
+      const Keep& keep, const Cancelled& cancelled) const;
 
  private:
   absl::StatusOr<std::string> Run(std::vector<std::string> args,

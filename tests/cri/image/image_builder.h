@@ -62,16 +62,21 @@ class ImageBuilder {
     return *this;
   }
 
-  // Stores it all; the image gets no name.
-  BuiltImage Build(const oci::Layout& layout) const {
+  // Stores it all; the image gets no name. `lease` may be null.
+  BuiltImage Build(const oci::Layout& layout,
+                   serai::cri::ImageStore::Lease* lease = nullptr) const {
+    const auto store = [&](const char* media_type, const std::string& bytes) {
+      if (lease != nullptr) lease->Keep(oci::DigestOf(bytes));
+      return *layout.WriteBlob(media_type, bytes);
+    };
     BuiltImage image = image_;
     for (const auto& [bytes, media_type] : blobs_) {
-      image.manifest.layers.push_back(*layout.WriteBlob(media_type, bytes));
+      image.manifest.layers.push_back(store(media_type, bytes));
     }
     image.manifest.config =
-        *layout.WriteBlob(oci::kMediaTypeConfig, oci::ToJson(image.config));
+        store(oci::kMediaTypeConfig, oci::ToJson(image.config));
     image.descriptor =
-        *layout.WriteBlob(oci::kMediaTypeManifest, oci::ToJson(image.manifest));
+        store(oci::kMediaTypeManifest, oci::ToJson(image.manifest));
     return image;
   }
 

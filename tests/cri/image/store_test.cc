@@ -9,6 +9,7 @@
 
 #include <thread>
 
+#include "absl/time/clock.h"
 #include "lib/guest/find_unikernel.h"
 #include "lib/oci/pack.h"
 #include "tests/support/require.h"
@@ -152,13 +153,46 @@ TEST_F(StoreTest, SharedLayersStayWhileOneImageNeedsThem) {
 
 TEST_F(StoreTest, ALeaseKeepsBlobsUntilItEnds) {
   ASSERT_OK_AND_ASSIGN(const Image other, Pull("other", Simple("b")));
+  const oci::Digest pulled = oci::DigestOf("being pulled");
   std::optional<ImageStore::Lease> lease = store_->AcquireLease();
+  std::optional<ImageStore::Lease> second = store_->AcquireLease();
+  lease->Keep(pulled);
+  second->Keep(pulled);
   ASSERT_OK(store_->layout().WriteBlob("text/plain", "being pulled"));
+  // As it is called, a tree may have been made and not be an image's yet.
+  ASSERT_OK(MakeDirs(JoinPath(root_ + "/unpacked", pulled.hex())));
   ASSERT_OK(store_->Remove(other.id));
-  EXPECT_TRUE(store_->layout().HasBlob(oci::DigestOf("being pulled")));
   EXPECT_THAT(store_->List(), IsEmpty());
+  // What is removed goes meanwhile.
+  EXPECT_THAT(Blobs(), ElementsAre(pulled.hex()));
+  EXPECT_THAT(Trees(), ElementsAre(pulled.hex()));
   lease.reset();
+  EXPECT_THAT(Blobs(), ElementsAre(pulled.hex()));
+  second.reset();
   ExpectEmpty();
+}
+
+TEST_F(StoreTest, WhatIsBeingUnpackedStaysWhileAnotherIsRemoved) {
+  ASSERT_OK_AND_ASSIGN(const Image other, Pull("other", Simple("b")));
+  const std::string program = options_.unpacker.program;
+  // It waits at a gate.
+  options_.unpacker.program = dir_ / "unpack";
+  ASSERT_OK(WriteFileAtomic(
+      dir_ / "unpack",
+      absl::StrCat("#!/bin/sh\ntouch ", dir_ / "begun", "\nuntil [ -e ",
+                   dir_ / "gate", " ]; do sleep 0.02; done\nexec ", program,
+                   " \"$@\"\n"),
+      0755));
+  Reopen();
+  store_->Restore({});
+  std::thread pull([&] { EXPECT_OK(Pull("web", Simple("a"))); });
+  while (!PathExists(dir_ / "begun")) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_OK(store_->Remove(other.id));
+  EXPECT_FALSE(PathExists(other.rootfs));
+  EXPECT_THAT(Blobs(), SizeIs(3));
+  EXPECT_OK(WriteFileAtomic(dir_ / "gate", ""));
+  pull.join();
+  EXPECT_THAT(Trees(), SizeIs(1));
 }
 
 TEST_F(StoreTest, ABadArrivalLeavesNothing) {

@@ -46,8 +46,8 @@ class StoreTest : public ::testing::Test {
   // As a pull does it.
   absl::StatusOr<Image> Pull(const std::string& name,
                              const ImageBuilder& builder) {
-    const ImageStore::Lease lease = store_->AcquireLease();
-    const BuiltImage image = builder.Build(store_->layout());
+    ImageStore::Lease lease = store_->AcquireLease();
+    const BuiltImage image = builder.Build(store_->layout(), &lease);
     return store_->Put(Ref(name), image.descriptor, image.descriptor.digest);
   }
 
@@ -74,9 +74,12 @@ class StoreTest : public ::testing::Test {
   }
 
   std::vector<std::string> Trees() { return *ListDir(root_ + "/unpacked"); }
+  std::vector<std::string> Blobs() {
+    return *ListDir(root_ + "/images/blobs/sha256");
+  }
   void ExpectEmpty() {
     EXPECT_THAT(store_->List(), ::testing::IsEmpty());
-    EXPECT_THAT(*ListDir(root_ + "/images/blobs/sha256"), ::testing::IsEmpty());
+    EXPECT_THAT(Blobs(), ::testing::IsEmpty());
     EXPECT_THAT(Trees(), ::testing::IsEmpty());
   }
 

@@ -44,6 +44,8 @@ std::string StatusOfChild(const std::string& program) {
   return "";
 }
 
+void KeepNothing(const oci::Digest&) {}
+
 class UnpackerTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -79,7 +81,7 @@ TEST_F(UnpackerTest, WorksWithoutPrivilegesAndWhatItMadeIsOurs) {
   ASSERT_OK_AND_ASSIGN(Pipe pipe, MakePipe());
   std::thread reading([&] {
     EXPECT_THAT(Unpacker(options_).ReadArchive(pipe.read_end.get(), root_,
-                                               *layout_, nullptr),
+                                               *layout_, KeepNothing, nullptr),
                 HasStatus(absl::StatusCode::kInvalidArgument, "archive"));
   });
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -157,7 +159,7 @@ TEST_F(UnpackerTest, AnArchiveThatIsNotWhatTheChildSaysIsRefused) {
   const auto read = [&] {
     const auto fd = OpenFile("/dev/null", O_RDONLY);
     return Unpacker(options_)
-        .ReadArchive(fd->get(), root_, *layout_, nullptr)
+        .ReadArchive(fd->get(), root_, *layout_, KeepNothing, nullptr)
         .status();
   };
   constexpr auto kInternal = absl::StatusCode::kInternal;
