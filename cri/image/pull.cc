@@ -28,6 +28,7 @@ bool IsRegistryUnavailable(const absl::Status& status) {
 struct Puller::Run {
   ProgressReporter progress;
   const oci::Cancelled& cancelled;
+  const std::string& registry;
   // The blob that this pull waits for or fetches.
   const oci::Descriptor* blob = nullptr;
   const Fetch* fetch = nullptr;
@@ -45,7 +46,8 @@ absl::StatusOr<Image> Puller::Pull(const oci::Reference& reference,
                                    const oci::Cancelled& cancelled,
                                    const PullObserver& observer) {
   const std::string what = absl::StrCat("pulling ", reference.ToString());
-  Run run{ProgressReporter(reference.ToString(), observer), cancelled};
+  Run run{ProgressReporter(reference.ToString(), observer), cancelled,
+          reference.registry()};
   ASSIGN_OR_RETURN(
       const std::unique_ptr<oci::RegistryClient> client,
       oci::RegistryClient::Create(reference, credentials, options_.registry,
@@ -156,12 +158,13 @@ absl::Status Puller::CheckConfig(const oci::Manifest& manifest) const {
 
 absl::Status Puller::FetchBlob(const oci::Descriptor& blob,
                                oci::RegistryClient& client, Run& run) {
-  const std::shared_ptr<Fetch> fetch = Join(blob.digest);
+  const FetchKey key(run.registry, blob.digest);
+  const std::shared_ptr<Fetch> fetch = Join(key);
   run.blob = &blob;
   run.fetch = fetch.get();
   const absl::Cleanup leave = [&] {
     run.fetch = nullptr;
-    Leave(blob.digest);
+    Leave(key);
   };
   RETURN_IF_ERROR(TakeTurn(*fetch, run));
   const absl::Cleanup end = [&] { EndTurn(*fetch); };
@@ -194,17 +197,17 @@ absl::Status Puller::FetchAlone(const oci::Descriptor& blob,
   return absl::OkStatus();
 }
 
-std::shared_ptr<Puller::Fetch> Puller::Join(const oci::Digest& digest) {
+std::shared_ptr<Puller::Fetch> Puller::Join(const FetchKey& key) {
   const absl::MutexLock lock(&mutex_);
-  std::shared_ptr<Fetch>& fetch = fetches_[digest];
+  std::shared_ptr<Fetch>& fetch = fetches_[key];
   if (fetch == nullptr) fetch = std::make_shared<Fetch>();
   ++fetch->users;
   return fetch;
 }
 
-void Puller::Leave(const oci::Digest& digest) {
+void Puller::Leave(const FetchKey& key) {
   const absl::MutexLock lock(&mutex_);
-  const auto fetch = fetches_.find(digest);
+  const auto fetch = fetches_.find(key);
   if (--fetch->second->users == 0) fetches_.erase(fetch);
 }
 

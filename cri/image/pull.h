@@ -34,9 +34,9 @@ struct PullOptions {
 // work, which kubelet words differently ("RegistryUnavailable").
 bool IsRegistryUnavailable(const absl::Status& status);
 
-// Any method from any thread. Pulls at the same time fetch each blob once: the
-// others wait for it. Where the one that fetches fails or is cancelled, another
-// goes on from what it had.
+// Any method from any thread. Pulls at the same time fetch each blob once from
+// a registry: the others wait for it. Where the one that fetches fails or is
+// cancelled, another goes on from what it had.
 class Puller {
  public:
   // The store must outlive this.
@@ -65,6 +65,9 @@ class Puller {
     int64_t size = 0;  // that `partial` was made for
     std::atomic<int64_t> received = 0;
   };
+  // The registry and the digest: one registry that is slow, or means to be,
+  // holds up no pull from another that has the same blob.
+  using FetchKey = std::pair<std::string, oci::Digest>;
   struct Run;
 
   absl::StatusOr<Image> Transfer(const oci::Reference& reference,
@@ -77,8 +80,8 @@ class Puller {
                          oci::RegistryClient& client, Run& run);
   absl::Status FetchAlone(const oci::Descriptor& blob,
                           oci::RegistryClient& client, Fetch& fetch);
-  std::shared_ptr<Fetch> Join(const oci::Digest& digest);
-  void Leave(const oci::Digest& digest);
+  std::shared_ptr<Fetch> Join(const FetchKey& key);
+  void Leave(const FetchKey& key);
   absl::Status TakeTurn(Fetch& fetch, Run& run);
   void EndTurn(Fetch& fetch);
 
@@ -87,8 +90,7 @@ class Puller {
   absl::Mutex mutex_;
   absl::CondVar ended_;
   // `users` and `busy` of each are guarded as well.
-  std::map<oci::Digest, std::shared_ptr<Fetch>> fetches_
-      ABSL_GUARDED_BY(mutex_);
+  std::map<FetchKey, std::shared_ptr<Fetch>> fetches_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace serai::cri

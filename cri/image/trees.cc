@@ -49,7 +49,11 @@ absl::Status Trees::Make(const oci::Layout& layout,
                          const StoredManifest& stored,
                          const Unpacker::Cancelled& cancelled) {
   const std::string path = PathOf(stored.id());
-  ASSIGN_OR_RETURN(const Turns::Turn turn, unpacking_.Take(path, cancelled));
+  // By the manifest: with other layers for the same config, a stranger's may
+  // take as long as it likes.
+  ASSIGN_OR_RETURN(
+      const Turns::Turn turn,
+      unpacking_.Take(stored.descriptor.digest.ToString(), cancelled));
   if (PathExists(path)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::string scratch, MakeScratch());
   const absl::Cleanup end = [&] { EndScratch(scratch); };
@@ -58,10 +62,14 @@ absl::Status Trees::Make(const oci::Layout& layout,
   if (status.ok() && ::chmod(scratch.c_str(), kTreeMode) != 0) {
     status = ErrnoStatus(errno, absl::StrCat("chmod ", scratch));
   }
-  if (status.ok() && ::rename(scratch.c_str(), path.c_str()) != 0) {
-    status = ErrnoStatus(errno, absl::StrCat("rename to ", path));
+  if (status.ok()) {
+    if (::rename(scratch.c_str(), path.c_str()) == 0) return status;
+    // Where another manifest has made it, it is the same: layers are what the
+    // config says.
+    if (errno != EEXIST && errno != ENOTEMPTY) {
+      status = ErrnoStatus(errno, absl::StrCat("rename to ", path));
+    }
   }
-  if (status.ok()) return status;
   return FirstError(status, RemoveTree(scratch));
 }
 

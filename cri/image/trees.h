@@ -32,8 +32,9 @@ class Trees {
 
   std::string PathOf(const oci::Digest& id) const;
 
-  // Makes the image's tree unless it is there; callers at the same time share
-  // the work. The errors are Unpacker's; then nothing is left.
+  // Makes the image's tree unless it is there; callers with the same manifest
+  // share the work, one with another of the same image does not wait for them.
+  // The errors are Unpacker's; then nothing is left.
   absl::Status Make(const oci::Layout& layout, const StoredManifest& stored,
                     const Unpacker::Cancelled& cancelled);
 

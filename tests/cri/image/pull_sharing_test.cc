@@ -20,12 +20,14 @@ using ::testing::SizeIs;
 class PullSharingTest : public PullTest {
  protected:
   void SetUp() override {
-    // An unpacker that writes down each of its runs, and waits at a gate.
+    // An unpacker that writes down each of its runs, the first of which waits
+    // at a gate.
     const std::string script = dir_ / "unpack";
     ASSERT_OK(WriteFileAtomic(
         script,
-        absl::StrCat("#!/bin/sh\necho run >>", dir_ / "runs", "\nwhile [ -e ",
-                     dir_ / "gate", " ]; do sleep 0.02; done\nexec ",
+        absl::StrCat("#!/bin/sh\necho run >>", dir_ / "runs", "\n[ $(wc -l <",
+                     dir_ / "runs", ") != 1 ] || while [ -e ", dir_ / "gate",
+                     " ]; do sleep 0.02; done\nexec ",
                      store_options_.unpacker.program, " \"$@\"\n"),
         0755));
     store_options_.unpacker.program = script;
@@ -138,6 +140,50 @@ TEST_F(PullSharingTest, AnotherGoesOnFromWhatACancelledOneHad) {
   done_ = true;
   EXPECT_EQ(range, "bytes=50000-");
   EXPECT_THAT(*ListDir(dir_ / "store/images/blobs/sha256"), SizeIs(3));
+}
+
+// A layer that many images have, at a registry that means harm.
+TEST_F(PullSharingTest, ARegistryThatStallsHoldsUpNoOther) {
+  const oci::Digest layer = oci::DigestOf(made_.Layer());
+  std::atomic<bool> stalls = false;
+  FailAt(layer.ToString(), [&](const HttpServerRequest&, Reply& reply) {
+    reply.Send("HTTP/1.1 200 OK\r\nContent-Length: 2048\r\n\r\nx");
+    stalls = true;
+    while (!done_) absl::SleepFor(absl::Milliseconds(10));
+  });
+  HttpServer healthy([&](const HttpServerRequest& request, Reply& reply) {
+    const auto digest =
+        oci::Digest::Parse(request.path.substr(request.path.rfind('/') + 1));
+    reply.Answer(200,
+                 *made_.layout().ReadBlob(digest.ok() ? *digest : top_.digest));
+  });
+  std::thread stalled([&] {
+    EXPECT_THAT(Pull(Name() + ":1", [&] { return done_.load(); }),
+                HasStatus(absl::StatusCode::kCancelled, ""));
+  });
+  while (!stalls) absl::SleepFor(absl::Milliseconds(5));
+  const absl::Time late = absl::Now() + absl::Seconds(20);
+  EXPECT_OK(
+      Pull(healthy.host() + "/app:1", [&] { return absl::Now() > late; }));
+  done_ = true;
+  stalled.join();
+  EXPECT_THAT(store_->List(), SizeIs(1));
+}
+
+TEST_F(PullSharingTest, AnotherManifestOfTheSameConfigHoldsUpNobody) {
+  made_.annotations = {{"another", "one"}};
+  const oci::Descriptor other = made_.Manifest();
+  tags_["2"] = other.digest;
+  CloseGate();
+  std::thread first([&] { EXPECT_OK(PullTag()); });
+  AwaitUnpacking();
+  const absl::Time late = absl::Now() + absl::Seconds(20);
+  EXPECT_OK(Pull(Name() + ":2", [&] { return absl::Now() > late; }));
+  OpenGate();
+  first.join();
+  EXPECT_EQ(Unpackings(), 2u);
+  EXPECT_THAT(store_->List(), SizeIs(1));
+  EXPECT_THAT(*ListDir(dir_ / "store/unpacked"), SizeIs(1));
 }
 
 TEST_F(PullSharingTest, EveryStageIsTold) {

@@ -62,6 +62,7 @@ class ImageMaker {
     manifest.config = Blob(config_type, oci::ToJson(config));
     manifest.layers = {Blob(layer_type, layer)};
     manifest.layers[0].size += extra_layer_size;
+    manifest.annotations = annotations;
     return Blob(oci::kMediaTypeManifest, oci::ToJson(manifest));
   }
 
@@ -79,6 +80,7 @@ class ImageMaker {
   int diff_ids = 1;
   bool wrong_diff_id = false;
   int64_t extra_layer_size = 0;
+  oci::StringMap annotations;
 
  private:
   oci::Descriptor Blob(absl::string_view type, absl::string_view data) const {
