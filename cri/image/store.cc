@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/synchronization/mutex.h"
 #include "cri/image/catalog.h"
@@ -31,7 +32,7 @@ constexpr mode_t kRootMode = 0711;
 constexpr mode_t kUnpackedMode = 0700;
 // A file that Remove() gives up for its new index.
 constexpr char kReserve[] = "reserve";
-constexpr off_t kReserveBytes = 64 * 1024;
+constexpr off_t kMinReserve = 64 * 1024;
 
 absl::StatusOr<UniqueFd> Lock(const std::string& root) {
   const std::string path = JoinPath(root, "lock");
@@ -166,7 +167,11 @@ absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(
 void ImageStore::KeepReserve() const {
   const absl::StatusOr<UniqueFd> fd =
       OpenFile(JoinPath(root_, kReserve), O_WRONLY | O_CREAT);
-  if (fd.ok()) ::posix_fallocate(fd->get(), 0, kReserveBytes);
+  if (!fd.ok()) return;
+  struct stat index = {};
+  ::stat(JoinPath(layout_.directory(), "index.json").c_str(), &index);
+  // With the names that come while the disk is full.
+  ::posix_fallocate(fd->get(), 0, std::max(kMinReserve, 2 * index.st_size));
 }
 
 void ImageStore::Load(const oci::Descriptor& entry, bool tell,
@@ -263,6 +268,18 @@ absl::Status ImageStore::Change(absl::FunctionRef<void(Catalog&)> edit) {
     if (state.restored) catalog.DropRemoved(held);
   }
   return Commit(std::move(catalog));
+}
+
+absl::Status ImageStore::ChangeAndCollect(
+    absl::FunctionRef<void(Catalog&)> edit) {
+  const absl::Cleanup keep_reserve = [this] { KeepReserve(); };
+  absl::Status changed = Change(edit);
+  if (absl::IsResourceExhausted(changed)) {
+    RETURN_IF_ERROR(RemovePath(JoinPath(root_, kReserve)));
+    changed = Change(edit);
+  }
+  RETURN_IF_ERROR(changed);
+  return Collect();
 }
 
 absl::Status ImageStore::Commit(Catalog catalog) const {
@@ -367,8 +384,7 @@ absl::StatusOr<Image> ImageStore::Acquire(absl::string_view name,
   if (made.ok()) return Describe(*catalog, id);
   RETURN_IF_ERROR(Release(holder));
   if (IsLost(made)) {
-    RETURN_IF_ERROR(Change([&](Catalog& c) { c.Forget(id); }));
-    RETURN_IF_ERROR(Collect());
+    RETURN_IF_ERROR(ChangeAndCollect([&](Catalog& c) { c.Forget(id); }));
   }
   return Annotate(made, absl::StrCat("unpacking image ", id.ToString()));
 }
@@ -378,7 +394,8 @@ absl::Status ImageStore::Release(const std::string& holder) {
     const absl::MutexLock lock(&state_->mutex);
     if (state_->holders.erase(holder) == 0) return absl::OkStatus();
   }
-  return DropUnheld();
+  DropUnheld();
+  return absl::OkStatus();
 }
 
 void ImageStore::Restore(const std::map<std::string, std::string>& held) {
@@ -391,16 +408,19 @@ void ImageStore::Restore(const std::map<std::string, std::string>& held) {
       if (id.ok()) state_->holders.emplace(holder, *std::move(id));
     }
   }
-  const absl::Status dropped = DropUnheld();
+  DropUnheld();
+}
+
+void ImageStore::DropUnheld() {
+  {
+    // A change under way may be about to say that one is still held.
+    const absl::MutexLock changing(&state_->changing);
+    if (!state_->Snapshot()->has_removed()) return;
+  }
+  const absl::Status dropped = ChangeAndCollect([](Catalog&) {});
   if (dropped.ok()) return;
   spdlog::warn("removing images that nothing uses: {}",
                std::string(dropped.message()));
-}
-
-absl::Status ImageStore::DropUnheld() {
-  if (!state_->Snapshot()->has_removed()) return absl::OkStatus();
-  RETURN_IF_ERROR(Change([](Catalog&) {}));
-  return Collect();
 }
 
 absl::StatusOr<Image> ImageStore::Put(const oci::Reference& reference,
@@ -416,6 +436,7 @@ absl::StatusOr<Image> ImageStore::Put(const oci::Reference& reference,
     catalog.Add(reference.WithDigest(resolved), stored);
     image = Describe(catalog, stored->id());
   }));
+  KeepReserve();
   return image;
 }
 
@@ -450,20 +471,12 @@ absl::StatusOr<std::vector<Image>> ImageStore::Import(
       images.push_back(Describe(catalog, stored->id()));
     }
   }));
+  KeepReserve();
   return images;
 }
 
 absl::Status ImageStore::Remove(absl::string_view name) {
-  const auto remove = [&](Catalog& catalog) { catalog.Remove(name); };
-  absl::Status removed = Change(remove);
-  if (absl::IsResourceExhausted(removed)) {
-    RETURN_IF_ERROR(RemovePath(JoinPath(root_, kReserve)));
-    removed = Change(remove);
-  }
-  RETURN_IF_ERROR(removed);
-  RETURN_IF_ERROR(Collect());
-  KeepReserve();
-  return absl::OkStatus();
+  return ChangeAndCollect([&](Catalog& catalog) { catalog.Remove(name); });
 }
 
 absl::StatusOr<ImageFsUsage> ImageStore::Usage() const {

@@ -149,11 +149,15 @@ class ImageStore : public ImageSource {
   void RetryUnread() const;
   // Makes what `edit` makes of the catalog what the store has.
   absl::Status Change(absl::FunctionRef<void(Catalog&)> edit);
-  // Takes away the removed images that nothing holds any more.
-  absl::Status DropUnheld();
+  // The same for an edit that takes away: removes what nothing needs any more,
+  // on a full disk too.
+  absl::Status ChangeAndCollect(absl::FunctionRef<void(Catalog&)> edit);
+  // Takes away the removed images that nothing holds any more. What can't be
+  // now goes with a later change.
+  void DropUnheld();
   // The caller holds State::changing, or is alone.
   absl::Status Commit(Catalog catalog) const;
-  // Keeps some of the disk for Remove(), where it has room.
+  // Keeps some of the disk for ChangeAndCollect(), where it has room.
   void KeepReserve() const;
   // Removes blobs and trees that neither an image nor a lease needs.
   absl::Status Collect();

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <functional>
 #include <thread>
 
 #include "absl/time/clock.h"
@@ -312,33 +314,110 @@ TEST_F(StoreTest, ManyThreadsPullAndRemoveTheSameImages) {
   ExpectEmpty();
 }
 
-// In a mount namespace of a child's own, so that nothing of it can stay.
-TEST_F(StoreTest, AFullDiskLeavesNothing) {
+// With a store on a disk of 1 MiB. In a mount namespace of a child's own, so
+// that nothing of it can stay.
+class SmallDiskTest : public StoreTest {
+ protected:
+  void Run(const std::function<void(ImageStore&)>& test) {
+    const std::string small = dir_ / "small";
+    ASSERT_OK(MakeDirs(small));
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      EXPECT_EQ(::unshare(CLONE_NEWNS), 0);
+      EXPECT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr),
+                0);
+      EXPECT_EQ(::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=1m"), 0);
+      auto store = ImageStore::Open(small + "/store", options_);
+      EXPECT_OK(store);
+      (*store)->Restore({});
+      test(**store);
+      ::_exit(HasFailure() ? 1 : 0);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+  }
+
+  // Until nothing more goes onto it.
+  void FillDisk() {
+    const absl::StatusOr<UniqueFd> fd =
+        OpenFile(dir_ / "small/filler", O_WRONLY | O_CREAT);
+    EXPECT_OK(fd);
+    while (WriteAll(fd->get(), std::string(4096, 'x')).ok()) {
+    }
+  }
+  std::vector<std::string> Left(const std::string& directory) {
+    return *ListDir(JoinPath(dir_ / "small/store", directory));
+  }
+};
+
+TEST_F(SmallDiskTest, AFullDiskLeavesNothing) {
   SERAI_NEED("root");
   const std::string archive =
       Archive(Simple(std::string(700000, 'x')), "docker.io/library/big:1");
-  const std::string small = dir_ / "small";
-  ASSERT_OK(MakeDirs(small));
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    EXPECT_EQ(::unshare(CLONE_NEWNS), 0);
-    EXPECT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
-    EXPECT_EQ(::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=1m"), 0);
-    auto store = ImageStore::Open(small + "/store", options_);
-    EXPECT_OK(store);
+  Run([&](ImageStore& store) {
     const absl::StatusOr<UniqueFd> fd = OpenFile(archive, O_RDONLY);
     // The blob fits, the tree does not.
-    EXPECT_THAT((*store)->Import(fd->get(), std::nullopt),
+    EXPECT_THAT(store.Import(fd->get(), std::nullopt),
                 HasStatus(absl::StatusCode::kResourceExhausted, "No space"));
-    EXPECT_THAT((*store)->List(), IsEmpty());
-    EXPECT_THAT(*ListDir(small + "/store/images/blobs/sha256"), IsEmpty());
-    EXPECT_THAT(*ListDir(small + "/store/unpacked"), IsEmpty());
-    ::_exit(HasFailure() ? 1 : 0);
+    EXPECT_THAT(store.List(), IsEmpty());
+    EXPECT_THAT(Left("images/blobs/sha256"), IsEmpty());
+    EXPECT_THAT(Left("unpacked"), IsEmpty());
+  });
+}
+
+TEST_F(SmallDiskTest, OnAFullDiskImagesGoAsTheyAreRemovedAndGivenBack) {
+  SERAI_NEED("root");
+  const std::string archive =
+      Archive(Simple(std::string(1000, 'x')), "docker.io/library/web:1");
+  Run([&](ImageStore& store) {
+    for (const bool removed_before : {false, true}) {
+      const absl::StatusOr<UniqueFd> fd = OpenFile(archive, O_RDONLY);
+      EXPECT_OK(store.Import(fd->get(), std::nullopt));
+      EXPECT_OK(store.Acquire("web:1", "container"));
+      if (removed_before) EXPECT_OK(store.Remove("web:1"));
+      FillDisk();
+      if (!removed_before) EXPECT_OK(store.Remove("web:1"));
+      EXPECT_OK(store.Release("container"));
+      EXPECT_THAT(Left("images/blobs/sha256"), IsEmpty());
+      EXPECT_THAT(Left("unpacked"), IsEmpty());
+      EXPECT_OK(RemovePath(dir_ / "small/filler"));
+    }
+  });
+}
+
+TEST_F(StoreTest, TheReserveGrowsWithTheIndex) {
+  const auto size = [&](const std::string& name) {
+    struct stat st = {};
+    EXPECT_EQ(::stat((root_ + name).c_str(), &st), 0);
+    return st.st_size;
+  };
+  EXPECT_EQ(size("/reserve"), 64 << 10);
+  const BuiltImage image = Simple("a").Build(store_->layout());
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_OK(store_->Put(
+        Ref(absl::StrCat("r.example/", std::string(200, 'a'), ":", i)),
+        image.descriptor, image.descriptor.digest));
   }
-  int status = 0;
-  ASSERT_EQ(::waitpid(child, &status, 0), child);
-  EXPECT_EQ(status, 0);
+  EXPECT_GT(size("/images/index.json"), 32 << 10);
+  EXPECT_EQ(size("/reserve"), 2 * size("/images/index.json"));
+  ASSERT_OK(store_->Remove(store_->List().at(0).id));
+  ExpectEmpty();
+}
+
+// Whichever of the two comes second takes it away.
+TEST_F(StoreTest, AnImageThatIsRemovedWhileItIsGivenBackIsGone) {
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_OK(Pull("web", Simple("a")));
+    ASSERT_OK(store_->Acquire("web", "container"));
+    std::thread remove([&] { EXPECT_OK(store_->Remove("web")); });
+    absl::SleepFor(absl::Microseconds(100 * i));
+    EXPECT_OK(store_->Release("container"));
+    remove.join();
+    ASSERT_NO_FATAL_FAILURE(ExpectEmpty());
+    if (HasFailure()) return;
+  }
 }
 
 }  // namespace
