@@ -10,13 +10,17 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
+
 namespace serai::cri {
 
 inline bool MatchesAny(const std::string& name,
                        const std::vector<std::string>& patterns) {
   return std::any_of(
       patterns.begin(), patterns.end(), [&](const std::string& pattern) {
-        return ::fnmatch(pattern.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
+        // "[" stands in addresses of IPv6.
+        const std::string plain = absl::StrReplaceAll(pattern, {{"[", "[[]"}});
+        return ::fnmatch(plain.c_str(), name.c_str(), FNM_NOESCAPE) == 0;
       });
 }
 

@@ -82,15 +82,31 @@ absl::Status CheckSigned(const SignaturePolicy& policy,
   const absl::StatusOr<oci::Manifest> manifest =
       oci::ParseManifest(fetched->content);
   if (!manifest.ok()) return Invalid(manifest.status().message());
-  if (manifest->layers.size() > kMaxSignatures) {
-    return Invalid("there are too many signatures");
+  if (manifest->layers.empty()) return Invalid("it is not signed");
+  absl::Status invalid;
+  absl::Status failed;
+  // The newest come last. Whoever may push there can add what is none, or can't
+  // be fetched: that must not hide one that is good.
+  const size_t count = manifest->layers.size();
+  for (size_t i = 0; i < std::min(count, kMaxSignatures); ++i) {
+    const absl::Status checked = CheckPayload(
+        manifest->layers[count - 1 - i], keys, digest, lease, layout, client);
+    if (checked.ok() || absl::IsCancelled(checked)) return checked;
+    absl::Status& first = IsSignatureInvalid(checked) ? invalid : failed;
+    first = FirstError(first, checked);
   }
-  absl::Status last = Invalid("it is not signed");
-  for (const oci::Descriptor& descriptor : manifest->layers) {
-    last = CheckPayload(descriptor, keys, digest, lease, layout, client);
-    if (last.ok() || !IsSignatureInvalid(last)) return last;
+  return failed.ok() ? invalid : failed;
+}
+
+// The registry's name may be spelled in other ways than in the policy, and the
+// policy's too.
+bool WantsSigned(const SignaturePolicy& policy, const std::string& name) {
+  std::vector<std::string> patterns = policy.images;
+  for (const std::string& pattern : policy.images) {
+    patterns.push_back(oci::CanonicalName(pattern));
   }
-  return last;
+  return MatchesAny(name, patterns) ||
+         MatchesAny(oci::CanonicalName(name), patterns);
 }
 
 }  // namespace
@@ -104,7 +120,7 @@ absl::Status CheckSignature(const SignaturePolicy& policy,
                             const oci::Digest& digest, ImageStore::Lease& lease,
                             const oci::Layout& layout,
                             oci::RegistryClient& client) {
-  if (!MatchesAny(reference.Name(), policy.images)) return absl::OkStatus();
+  if (!WantsSigned(policy, reference.Name())) return absl::OkStatus();
   return Annotate(CheckSigned(policy, digest, lease, layout, client),
                   absl::StrCat("the policy wants ", reference.Name(),
                                " signed: ", digest.ToString()));

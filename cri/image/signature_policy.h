@@ -19,7 +19,8 @@ namespace serai::cri {
 
 struct SignaturePolicy {
   // Patterns (pattern.h) of repositories' names: "registry.example/prod/*".
-  // None: nothing need be signed.
+  // They mean other spellings (oci::CanonicalName()) of a name too. None:
+  // nothing need be signed.
   std::vector<std::string> images;
   // Files with a public key each; a signature by any of them is enough. Read
   // anew at each pull, so that a key can be changed without a restart.
@@ -29,8 +30,8 @@ struct SignaturePolicy {
 // OK where the policy does not name the image's repository; an error that
 // IsSignatureInvalid() where the manifest `digest`, which is what the registry
 // says the reference is, has no signature by one of the keys, or a key can't be
-// read; RegistryClient's where its signatures could not be fetched. What is
-// fetched into `layout` stays until `lease` ends.
+// read; RegistryClient's where a signature could not be fetched, and no other
+// was good. What is fetched into `layout` stays until `lease` ends.
 absl::Status CheckSignature(const SignaturePolicy& policy,
                             const oci::Reference& reference,
                             const oci::Digest& digest, ImageStore::Lease& lease,

@@ -2,10 +2,12 @@
 #include "lib/oci/reference.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
@@ -14,6 +16,10 @@ namespace {
 
 constexpr char kDefaultRegistry[] = "docker.io";
 constexpr char kOldDefaultRegistry[] = "index.docker.io";
+constexpr absl::string_view kDefaultRegistryHosts[] = {
+    kDefaultRegistry, kOldDefaultRegistry, "registry-1.docker.io",
+    "registry.hub.docker.com"};
+constexpr int kHttpsPort = 443;
 constexpr char kOfficialPrefix[] = "library/";
 constexpr char kDefaultTag[] = "latest";
 constexpr size_t kMaxName = 255;
@@ -131,6 +137,18 @@ SplitName SplitRegistry(absl::string_view name) {
   return split;
 }
 
+// "host:0443" is "host", "host:05000" is "host:5000".
+std::string CanonicalPort(absl::string_view registry) {
+  const size_t colon = registry.rfind(':');
+  int port = 0;
+  if (colon == registry.npos || absl::EndsWith(registry, "]") ||
+      !absl::SimpleAtoi(registry.substr(colon + 1), &port)) {
+    return std::string(registry);
+  }
+  const absl::string_view host = registry.substr(0, colon);
+  return port == kHttpsPort ? std::string(host) : absl::StrCat(host, ":", port);
+}
+
 }  // namespace
 
 absl::StatusOr<Reference> Reference::Parse(absl::string_view text) {
@@ -215,6 +233,22 @@ std::string Reference::Tagged() const {
 
 std::string Reference::WithDigest(const Digest& digest) const {
   return absl::StrCat(Name(), "@", digest.ToString());
+}
+
+std::string CanonicalName(absl::string_view name) {
+  const std::string lower = absl::AsciiStrToLower(name);
+  const size_t slash = lower.find('/');
+  if (slash == std::string::npos) return lower;
+  std::string registry = CanonicalPort(lower.substr(0, slash));
+  std::string path = lower.substr(slash + 1);
+  const auto& hosts = kDefaultRegistryHosts;
+  if (std::find(std::begin(hosts), std::end(hosts), registry) !=
+      std::end(hosts)) {
+    registry = kDefaultRegistry;
+    const bool whole = path.find_first_of("/*") == std::string::npos;
+    if (whole) path = kOfficialPrefix + path;
+  }
+  return absl::StrCat(registry, "/", path);
 }
 
 }  // namespace serai::oci

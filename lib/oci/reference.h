@@ -55,4 +55,10 @@ class Reference {
   std::optional<Digest> digest_;
 };
 
+// A repository's name with its registry ("HOST[:PORT]/path"), or a pattern of
+// such names, in the one spelling that stands for all of what leads to the same
+// registry without asking anybody: lower-case, without the port 443, Docker
+// Hub's hosts as docker.io. For comparisons only: "docker.io/library/web".
+std::string CanonicalName(absl::string_view name);
+
 }  // namespace serai::oci

@@ -43,28 +43,37 @@ class SignatureTest : public PullTest {
              Path(name + ".pub")});
   }
 
-  // Signs `payload` with a key, and puts it beside the image.
-  void Publish(const std::string& payload, const std::string& key,
-               bool digests = true) {
-    ASSERT_OK(WriteFileAtomic(Path("payload"), payload));
+  // A signature of `payload` by a key.
+  oci::Descriptor Sign(const std::string& payload, const std::string& key,
+                       bool digests = true) {
+    EXPECT_OK(WriteFileAtomic(Path("payload"), payload));
     const std::string signature =
         digests ? OpenSsl({"dgst", "-sha256", "-sign", Path(key + ".key"),
                            Path("payload")})
                 : OpenSsl({"pkeyutl", "-sign", "-rawin", "-inkey",
                            Path(key + ".key"), "-in", Path("payload")});
-    ASSERT_OK_AND_ASSIGN(
-        oci::Descriptor layer,
-        made_.layout().WriteBlob(oci::kMediaTypeSimpleSigning, payload));
+    oci::Descriptor layer =
+        *made_.layout().WriteBlob(oci::kMediaTypeSimpleSigning, payload);
     layer.annotations[oci::kAnnotationSignature] =
         absl::Base64Escape(signature);
+    return layer;
+  }
+
+  // Puts signatures beside the image, the oldest first.
+  void Publish(std::vector<oci::Descriptor> signatures) {
     oci::Manifest manifest;
     ASSERT_OK_AND_ASSIGN(manifest.config,
                          made_.layout().WriteBlob(oci::kMediaTypeConfig, "{}"));
-    manifest.layers = {layer};
+    manifest.layers = std::move(signatures);
     ASSERT_OK_AND_ASSIGN(const oci::Descriptor stored,
                          made_.layout().WriteBlob(oci::kMediaTypeManifest,
                                                   oci::ToJson(manifest)));
     tags_[oci::SignatureTag(top_.digest)] = stored.digest;
+  }
+
+  void Publish(const std::string& payload, const std::string& key,
+               bool digests = true) {
+    Publish({Sign(payload, key, digests)});
   }
 
   static std::string Payload(const oci::Digest& digest) {
@@ -124,6 +133,65 @@ TEST_F(SignatureTest, WithoutAKeyNothingIsLetIn) {
   ASSERT_OK(WriteFileAtomic(Path("bad.pub"), "not a key"));
   options_.signatures.keys = {Path("bad.pub")};
   ExpectRefused("not a public key");
+}
+
+TEST_F(SignatureTest, OneGoodSignatureIsEnoughAmongOthers) {
+  MakeKey("theirs");
+  const oci::Descriptor good = Sign(Payload(top_.digest), "ours");
+  const oci::Descriptor bad = Sign(Payload(top_.digest), "theirs");
+  // One that the registry does not have.
+  oci::Descriptor gone = bad;
+  gone.digest = oci::DigestOf("gone");
+  Publish({good, gone});
+  ASSERT_OK(PullTag());
+  ASSERT_OK(store_->Remove(Name() + ":1"));
+  // However many there are, the newest are looked at.
+  std::vector<oci::Descriptor> many(40, bad);
+  many.push_back(good);
+  many.push_back(bad);
+  Publish(many);
+  ASSERT_OK(PullTag());
+  ASSERT_OK(store_->Remove(Name() + ":1"));
+  // Without a good one, what could not be fetched is no bad signature.
+  Publish({bad, gone, bad});
+  const auto image = PullTag();
+  EXPECT_THAT(image, HasStatus(absl::StatusCode::kNotFound, "404"));
+  EXPECT_FALSE(IsSignatureInvalid(image.status()));
+  many.assign(40, bad);
+  many.insert(many.begin(), good);
+  Publish(many);
+  ExpectRefused("signed by none of the keys");
+}
+
+// Nothing is asked of a registry: each request is cancelled before it begins.
+TEST_F(SignatureTest, AnotherSpellingOfTheNameDoesNotGetAroundThePolicy) {
+  const auto asked = [&](const std::string& pattern, const std::string& name) {
+    ImageStore::Lease lease = store_->AcquireLease();
+    const oci::Reference reference = *oci::Reference::Parse(name);
+    const auto client = oci::RegistryClient::Create(
+        reference, {}, {}, oci::RegistryClient::Access::kPull,
+        [] { return true; });
+    return !CheckSignature({{pattern}, {}}, reference, top_.digest, lease,
+                           store_->layout(), **client)
+                .ok();
+  };
+  for (const char* name :
+       {"registry.example/prod/app", "registry.example:443/prod/app:1",
+        "Registry.Example/prod/app", "REGISTRY.example:0443/prod/app"}) {
+    EXPECT_TRUE(asked("registry.example/prod/*", name)) << name;
+    EXPECT_TRUE(asked("Registry.example:443/prod/app", name)) << name;
+    EXPECT_FALSE(asked("registry.example/test/*", name)) << name;
+  }
+  for (const char* name :
+       {"app", "docker.io/app", "index.docker.io/library/app",
+        "registry-1.docker.io/library/app"}) {
+    EXPECT_TRUE(asked("docker.io/library/*", name)) << name;
+    EXPECT_TRUE(asked("docker.io/app", name)) << name;
+    EXPECT_TRUE(asked("*", name)) << name;
+  }
+  EXPECT_TRUE(asked("docker.io/*", "registry-1.docker.io/team/app"));
+  EXPECT_TRUE(asked("[::1]:5000/*", "[::1]:5000/app"));
+  EXPECT_FALSE(asked("registry.example/*", "registry.example:5000/app"));
 }
 
 TEST_F(SignatureTest, OtherRepositoriesAreNotAsked) {

@@ -37,6 +37,27 @@ TEST(ReferenceTest, TellsARegistryFromAPath) {
   EXPECT_EQ(Normalized("[fe80::2]/x"), "[fe80::2]/x:latest");
 }
 
+TEST(ReferenceTest, OneCanonicalNameForAllSpellings) {
+  for (const char* name :
+       {"registry.example/a", "Registry.EXAMPLE/a", "registry.example:443/a",
+        "registry.example:00443/a"}) {
+    EXPECT_EQ(CanonicalName(name), "registry.example/a");
+  }
+  for (const char* name :
+       {"docker.io/library/a", "index.docker.io/a", "registry-1.docker.io/a",
+        "Registry-1.Docker.io:443/library/a", "registry.hub.docker.com/a"}) {
+    EXPECT_EQ(CanonicalName(name), "docker.io/library/a");
+  }
+  EXPECT_EQ(CanonicalName("registry-1.docker.io/a/b"), "docker.io/a/b");
+  EXPECT_EQ(CanonicalName("r.example:05000/a"), "r.example:5000/a");
+  EXPECT_EQ(CanonicalName("[::1]:443/a"), "[::1]/a");
+  EXPECT_EQ(CanonicalName("[FE80::443]/a"), "[fe80::443]/a");
+  // Patterns.
+  EXPECT_EQ(CanonicalName("*"), "*");
+  EXPECT_EQ(CanonicalName("docker.io/*"), "docker.io/*");
+  EXPECT_EQ(CanonicalName("R.example:*/a"), "r.example:*/a");
+}
+
 TEST(ReferenceTest, KeepsTagAndDigest) {
   EXPECT_EQ(Normalized("host.tld/x@" + SomeDigest()),
             "host.tld/x@" + SomeDigest());
