@@ -7,6 +7,7 @@
 #include "cri/container/termination.h"
 #include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
+#include "lib/base/fault.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
@@ -30,38 +31,62 @@ std::string ReasonOf(int exit_status, const TaskEpilogue& epilogue) {
   return exit_status == 0 ? "Completed" : "Error";
 }
 
+// Of the end that is noted in a record.
+void MakeEnd(ContainerRecord& record) {
+  if (record.started_at_ns() == 0) {
+    record.set_started_at_ns(record.starting_at_ns());
+  }
+  record.set_finished_at_ns(record.end().exited_at_ns());
+  record.set_exit_code(record.end().exit_code());
+  record.set_reason(record.end().reason());
+  record.set_message(record.end().message());
+  record.clear_end();
+}
+
+state::v1::ContainerEnd EndOf(const TaskExit& exit, const std::string& reason,
+                              const std::string& message) {
+  state::v1::ContainerEnd end;
+  end.set_exited_at_ns(exit.exited_at_ns);
+  end.set_exit_code(exit.exit_status);
+  end.set_reason(reason);
+  end.set_message(message);
+  return end;
+}
+
 }  // namespace
 
-void ExitWatcher::WriteEnd(Container& container, const TaskExit& exit,
-                           const std::string& reason,
-                           const std::string& message,
-                           const std::string& last_words) {
+void ExitWatcher::NoteEnd(Container& container,
+                          const state::v1::ContainerEnd& end,
+                          const std::string& last_words) {
   absl::MutexLock lock(&container.ending);
-  // It may have been written meanwhile, and the container even removed.
-  if (container.ended.HasBeenNotified()) return;
-  const auto end = [&](ContainerRecord& record) {
-    if (record.started_at_ns() == 0) {
-      record.set_started_at_ns(record.starting_at_ns());
-    }
-    record.set_finished_at_ns(exit.exited_at_ns);
-    record.set_exit_code(exit.exit_status);
-    record.set_reason(reason);
-    record.set_message(message);
-  };
+  ContainerRecord record = container.record.Get();
+  // It may be written already, and the container even removed.
+  if (container.ended.HasBeenNotified() || record.has_end()) return;
+  *record.mutable_end() = end;
+  MakeEnd(record);
   // Whoever sees the end may look for the message at once.
-  ContainerRecord ended = container.record.Get();
-  end(ended);
-  const absl::Status told = WriteTerminationMessage(ended, last_words);
+  const absl::Status told = WriteTerminationMessage(record, last_words);
   if (!told.ok()) {
     spdlog::warn("container {}: its termination message: {}", container.id,
                  std::string(told.message()));
   }
-  const absl::Status written = container.record.ChangeAlways(end);
+  const absl::Status noted = container.record.ChangeAlways(
+      [&](ContainerRecord& r) { *r.mutable_end() = end; });
+  if (!noted.ok()) {
+    spdlog::error("container {}: how it ended is in memory only: {}",
+                  container.id, std::string(noted.message()));
+  }
+}
+
+void ExitWatcher::WriteEnd(Container& container) {
+  absl::MutexLock lock(&container.ending);
+  if (container.ended.HasBeenNotified()) return;
+  const absl::Status written = container.record.ChangeAlways(MakeEnd);
   if (!written.ok()) {
     spdlog::error("container {}: its end is in memory only: {}", container.id,
                   std::string(written.message()));
   }
-  CountGuestEnd(reason);
+  CountGuestEnd(container.record.Read()->reason());
   events_.Emit(runtime::v1::CONTAINER_STOPPED_EVENT, container.id,
                container.pod_id);
   container.ended.Notify();
@@ -134,7 +159,7 @@ void ExitWatcher::Learn(const std::shared_ptr<Container>& container,
     // A shim that lives and does not know it was never told to run it.
     const bool unknown = absl::IsNotFound(task.status()) && shim != nullptr;
     const bool ran = PhaseOf(*record) == ContainerPhase::kRunning ||
-                     (!never_started && !unknown);
+                     record->has_end() || (!never_started && !unknown);
     if (ran) {
       RecordLost(*container,
                  absl::StrCat("its shim was lost: ", task.status().message()));
@@ -202,14 +227,19 @@ void ExitWatcher::RecordExit(Container& container, Shim& shim,
       container.console_end.Keep(*std::move(last));
     }
   }
-  // Only then is it forgotten, so that who waits finds nothing of it left.
+  NoteEnd(container,
+          EndOf(exit, reason, exit.exit_status == 0 ? "" : epilogue.message),
+          last_words);
+  // Only then is it forgotten, and before it is told of, so that who waits
+  // finds nothing of it left.
   const absl::Status deleted = shim.Delete(container.id).status();
   if (!deleted.ok() && !absl::IsNotFound(deleted)) {
     spdlog::warn("container {}: deleting its task: {}", container.id,
                  std::string(deleted.message()));
   }
-  WriteEnd(container, exit, reason,
-           exit.exit_status == 0 ? "" : epilogue.message, last_words);
+  // Nobody is told of a failure here: only a death is one.
+  FaultPoint("container.forgotten").IgnoreError();
+  WriteEnd(container);
   spdlog::info("container {} has ended: {}, exit status {}", container.id,
                reason, exit.exit_status);
 }
@@ -225,8 +255,11 @@ void ExitWatcher::RecordLost(Container& container, absl::string_view why) {
     spdlog::error("container {}: clearing its cgroup: {}", container.id,
                   std::string(cleared.message()));
   }
-  WriteEnd(container, TaskExit{kExitUnknown, absl::GetCurrentTimeNanos()},
-           "Unknown", std::string(why), "");
+  NoteEnd(container,
+          EndOf({kExitUnknown, absl::GetCurrentTimeNanos()}, "Unknown",
+                std::string(why)),
+          "");
+  WriteEnd(container);
 }
 
 }  // namespace serai::cri

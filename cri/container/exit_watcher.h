@@ -39,7 +39,8 @@ class ExitWatcher {
               std::function<void()> known);
 
   // Writes down an end that was found otherwise: after a restart, or when the
-  // shim was lost. A container that has ended already is left as it is.
+  // shim was lost. Nobody knows how it ended, unless that is noted in its
+  // record. A container that has ended already is left as it is.
   void RecordLost(Container& container, absl::string_view why);
   void RecordExit(Container& container, Shim& shim, const TaskExit& exit);
   void RecordRunning(Container& container);
@@ -59,9 +60,11 @@ class ExitWatcher {
              const absl::StatusOr<TaskInfo>& task);
   void Ended(Container& container, Shim& shim,
              const absl::StatusOr<TaskExit>& exit);
-  void WriteEnd(Container& container, const TaskExit& exit,
-                const std::string& reason, const std::string& message,
-                const std::string& last_words);
+  // The first note counts.
+  void NoteEnd(Container& container, const state::v1::ContainerEnd& end,
+               const std::string& last_words);
+  // Makes an end of what is noted.
+  void WriteEnd(Container& container);
 
   const host::CgroupHierarchy& cgroups_;
   EventHub& events_;

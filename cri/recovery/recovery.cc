@@ -169,7 +169,7 @@ void Recovery::Follow(const std::shared_ptr<Pod>& pod,
   // Whether it ran to its end, nobody knows; it does not run now, nor can it be
   // started where its pod is gone.
   if (PhaseOf(*record) == ContainerPhase::kRunning ||
-      record->starting_at_ns() != 0 || !pod->alive) {
+      record->starting_at_ns() != 0 || record->has_end() || !pod->alive) {
     watcher_.RecordLost(*container, "its shim is gone");
   }
 }

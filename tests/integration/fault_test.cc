@@ -16,6 +16,9 @@ namespace {
 
 using ::testing::IsEmpty;
 
+// Of a guest that ends by itself.
+constexpr int kExitCode = 7;
+
 class FaultTest : public OwnMachineTest {
  protected:
   // A pod as far on its way as `call` wants to find it.
@@ -28,7 +31,8 @@ class FaultTest : public OwnMachineTest {
       if (before >= call) break;
       EXPECT_OK(Do(before, run));
     }
-    if (call == FaultCall::kReopenLog || call == FaultCall::kStopContainer) {
+    if (call == FaultCall::kReopenLog || call == FaultCall::kStopContainer ||
+        call == FaultCall::kEnd) {
       EXPECT_OK(HttpGetRetried(run.ip, 80, "/"));
     }
     return run;
@@ -66,15 +70,32 @@ class FaultTest : public OwnMachineTest {
         return node_->StopPod(run.pod);
       case FaultCall::kRemovePod:
         return node_->RemovePod(run.pod);
+      case FaultCall::kEnd:
+        (void)HttpGet(run.ip, 80, absl::StrCat("/exit?code=", kExitCode));
+        return AwaitEnd(run);
       case FaultCall::kImage:
         break;
     }
     return absl::InternalError("no such call");
   }
 
+  absl::Status AwaitEnd(const TestNode::Running& run) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(20);
+    while (absl::Now() < deadline) {
+      ASSIGN_OR_RETURN(const auto status, node_->StatusOf(run.container));
+      if (status.state() == cri::CONTAINER_EXITED) {
+        EXPECT_EQ(status.exit_code(), kExitCode) << status.message();
+        return absl::OkStatus();
+      }
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+    return absl::DeadlineExceededError("it does not end");
+  }
+
   // As kubelet does: a container that has ended without its doing is followed
   // by another attempt.
   absl::Status DoAgain(FaultCall call, TestNode::Running& run) {
+    if (call == FaultCall::kEnd) return AwaitEnd(run);
     if (call == FaultCall::kStartContainer) {
       ASSIGN_OR_RETURN(const auto status, node_->StatusOf(run.container));
       if (status.state() == cri::CONTAINER_EXITED) {
@@ -156,7 +177,8 @@ class FaultTest : public OwnMachineTest {
     WarmUp();
     const LeakWatch watch(*node_);
     for (const FaultStep& step : kFaultSteps) {
-      if (step.call == FaultCall::kImage) continue;
+      if (step.call >= FaultCall::kImage) continue;
+      if (step.call == FaultCall::kEnd && !crash) continue;
       Try(step, crash);
       ASSERT_THAT(watch.Leaks(), IsEmpty()) << step.name;
       if (HasFailure()) return;

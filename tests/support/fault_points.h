@@ -17,6 +17,7 @@ enum class FaultCall {
   kRemoveContainer,
   kStopPod,
   kRemovePod,
+  kEnd,  // no call: a guest ends by itself, and nobody hears of a failure
   kImage,
 };
 
@@ -60,6 +61,7 @@ inline constexpr FaultStep kFaultSteps[] = {
     {"stop.stopped", FaultCall::kStopPod},
     {"remove.containers", FaultCall::kRemovePod},
     {"remove.erased", FaultCall::kRemovePod},
+    {"container.forgotten", FaultCall::kEnd},
     {"image-commit", FaultCall::kImage},
     {"image.view", FaultCall::kImage},
     {"image.view-record", FaultCall::kImage},

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,12 +32,24 @@ using ::serai::testing::TempDir;
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
+enum class Kind {
+  kSound,
+  kStuck,    // it answers Wait and State, and nothing after that
+  kCreated,  // its task was not started
+  kForgot,   // it has no task
+};
+
 // A shim whose task has ended with `exit_status`, as it says when it is asked.
 class FakeShim {
  public:
-  // With `stuck`, it answers Wait and State, and nothing after that.
-  FakeShim(std::string path, uint32_t exit_status, bool stuck)
-      : path_(std::move(path)), exit_status_(exit_status), stuck_(stuck) {
+  // `on_delete` is called before it forgets the task.
+  FakeShim(
+      std::string path, uint32_t exit_status, Kind kind = Kind::kSound,
+      std::function<void()> on_delete = [] {})
+      : path_(std::move(path)),
+        exit_status_(exit_status),
+        kind_(kind),
+        on_delete_(std::move(on_delete)) {
     sockaddr_un address = {};
     address.sun_family = AF_UNIX;
     path_.copy(address.sun_path, sizeof(address.sun_path) - 1);
@@ -76,38 +89,45 @@ class FakeShim {
     }
   }
 
-  void Answer(int connection, const ttrpc::Frame& frame) {
-    const auto call = ttrpc::DecodeRequest(frame.data);
-    ASSERT_OK(call);
-    std::string answer;
-    if (call->method == "Wait") {
+  absl::StatusOr<std::string> Outcome(const std::string& method) const {
+    if (kind_ == Kind::kForgot) return absl::NotFoundError("no task");
+    if (method == "Wait") {
       task::WaitResponse response;
       response.set_exit_status(exit_status_);
       response.mutable_exited_at()->set_seconds(7);
-      answer = response.SerializeAsString();
-    } else if (call->method == "State") {
+      return response.SerializeAsString();
+    }
+    if (method == "State") {
       task::StateResponse response;
-      response.set_status(task::TASK_STOPPED);
+      response.set_status(kind_ == Kind::kCreated ? task::TASK_CREATED
+                                                  : task::TASK_STOPPED);
       response.set_exit_status(exit_status_);
       response.mutable_exited_at()->set_seconds(7);
-      answer = response.SerializeAsString();
-    } else if (stuck_) {
-      return;
-    } else if (call->method == "Delete") {
-      task::DeleteResponse response;
-      response.set_exit_status(exit_status_);
-      answer = response.SerializeAsString();
+      return response.SerializeAsString();
     }
+    if (method != "Delete") return std::string();
+    on_delete_();
+    task::DeleteResponse response;
+    response.set_exit_status(exit_status_);
+    return response.SerializeAsString();
+  }
+
+  void Answer(int connection, const ttrpc::Frame& frame) {
+    const auto call = ttrpc::DecodeRequest(frame.data);
+    ASSERT_OK(call);
+    const std::string method(call->method);
+    if (kind_ == Kind::kStuck && method != "Wait" && method != "State") return;
     const auto reply =
         ttrpc::EncodeFrame(frame.stream, ttrpc::FrameType::kResponse,
-                           ttrpc::EncodeResponse(std::move(answer)));
+                           ttrpc::EncodeResponse(Outcome(method)));
     ASSERT_OK(reply);
     ASSERT_OK(WriteAll(connection, *reply));
   }
 
   const std::string path_;
   const uint32_t exit_status_;
-  const bool stuck_;
+  const Kind kind_;
+  const std::function<void()> on_delete_;
   UniqueFd listener_;
   std::atomic<int> connection_ = -1;
   std::thread thread_;
@@ -134,10 +154,10 @@ class ExitWatcherTest : public ::testing::Test {
 TEST_F(ExitWatcherTest, ShimsThatAreStuckDelayNobodyElsesEnd) {
   std::vector<std::unique_ptr<FakeShim>> stuck;
   for (int i = 0; i < 16; ++i) {
-    stuck.push_back(
-        std::make_unique<FakeShim>(dir_ / absl::StrCat("stuck", i), 1, true));
+    stuck.push_back(std::make_unique<FakeShim>(dir_ / absl::StrCat("stuck", i),
+                                               1, Kind::kStuck));
   }
-  FakeShim sound(dir_ / "sound", 3, false);
+  FakeShim sound(dir_ / "sound", 3);
   const auto container = Running("sound");
   std::vector<std::shared_ptr<Shim>> connections;
   ExitWatcher watcher(cgroups_, events_);
@@ -154,7 +174,7 @@ TEST_F(ExitWatcherTest, ShimsThatAreStuckDelayNobodyElsesEnd) {
 }
 
 TEST_F(ExitWatcherTest, WhatIsFollowedIsKnownWhenItsEndIsWritten) {
-  FakeShim shim(dir_ / "shim", 5, false);
+  FakeShim shim(dir_ / "shim", 5);
   const auto connection = shim.Connect();
   const auto container = Running("a");
   ExitWatcher watcher(cgroups_, events_);
@@ -166,6 +186,48 @@ TEST_F(ExitWatcherTest, WhatIsFollowedIsKnownWhenItsEndIsWritten) {
   EXPECT_EQ(record->exit_code(), 5);
   EXPECT_EQ(record->finished_at_ns(), 7'000'000'000);
   EXPECT_TRUE(container->ended.HasBeenNotified());
+}
+
+TEST_F(ExitWatcherTest, AnEndIsNotedBeforeTheShimForgetsIt) {
+  const auto container = Running("a");
+  ContainerRecord noted;
+  const FakeShim shim(dir_ / "shim", 5, Kind::kSound,
+                      [&] { EXPECT_OK(LoadRecord(dir_ / "a.json", noted)); });
+  const auto connection = shim.Connect();
+  ExitWatcher watcher(cgroups_, events_);
+  watcher.Watch(container, connection);
+  ASSERT_TRUE(container->ended.WaitForNotificationWithTimeout(kPatience));
+  EXPECT_EQ(noted.end().exit_code(), 5);
+  EXPECT_EQ(noted.end().exited_at_ns(), 7'000'000'000);
+  EXPECT_EQ(noted.end().reason(), "Error");
+  // It is not told of yet.
+  EXPECT_EQ(PhaseOf(noted), ContainerPhase::kRunning);
+  EXPECT_EQ(noted.exit_code(), 0);
+  EXPECT_FALSE(container->record.Read()->has_end());
+}
+
+TEST_F(ExitWatcherTest, ANotedEndIsKnownWhereTheShimHasForgottenIt) {
+  FakeShim shim(dir_ / "shim", 0, Kind::kForgot);
+  const auto connection = shim.Connect();
+  for (const bool told_of_start : {true, false}) {
+    const auto container = Running("a");
+    ASSERT_OK(container->record.Change([&](ContainerRecord& r) {
+      if (!told_of_start) r.clear_started_at_ns();
+      r.mutable_end()->set_exited_at_ns(9);
+      r.mutable_end()->set_exit_code(0);
+      r.mutable_end()->set_reason("Completed");
+    }));
+    ExitWatcher watcher(cgroups_, events_);
+    serai::Event known;
+    watcher.Follow(container, connection, [&] { known.Notify(); });
+    ASSERT_TRUE(known.WaitForNotificationWithTimeout(kPatience));
+    const auto record = container->record.Read();
+    EXPECT_EQ(PhaseOf(*record), ContainerPhase::kExited);
+    EXPECT_EQ(record->exit_code(), 0);
+    EXPECT_EQ(record->reason(), "Completed");
+    EXPECT_EQ(record->started_at_ns(), 1);
+    EXPECT_EQ(record->finished_at_ns(), 9);
+  }
 }
 
 }  // namespace
