@@ -32,6 +32,7 @@ constexpr absl::Duration kHangUpPoll = absl::Milliseconds(200);
 // The exit code of a container that could not be started, as containerd and
 // CRI-O give it.
 constexpr int kExitStartError = 128;
+constexpr char kStartError[] = "StartError";
 
 // A file name for people, kept with the record.
 std::string LogPath(const PodRecord& pod, const ContainerConfig& config) {
@@ -249,21 +250,28 @@ absl::Status ContainerManager::StartTask(Pod& pod, Container& container) {
   const ContainerRecord record = container.record.Get();
   RETURN_IF_ERROR(FaultPoint("container.starting"));
   ASSIGN_OR_RETURN(const std::shared_ptr<Shim> shim, PodShim(pod));
-  RETURN_IF_ERROR(
+  absl::Status status =
       shim->Create(container.id, record.bundle(), record.log_path(),
                    {record.root_layers().begin(), record.root_layers().end()},
-                   record.checkpoint()));
-  absl::Status status = FaultPoint("container.task");
+                   record.checkpoint());
+  if (status.ok()) status = FaultPoint("container.task");
   if (status.ok()) status = shim->Start(container.id);
   if (status.ok()) status = FaultPoint("container.start");
-  if (status.ok()) return status;
-  // A task that never ran, or was just started, must not stay with the shim.
-  const absl::Status undone = shim->Destroy(container.id);
-  if (!undone.ok()) {
-    spdlog::warn("container {}: removing its task: {}", container.id,
-                 std::string(undone.message()));
-  }
+  if (!status.ok()) DestroyTask(*shim, record);
   return status;
+}
+
+// A task that never ran, that was just started, or that the shim makes after
+// we gave up must not stay: its tender holds the pod's tap. What a shim that
+// does not answer was asked for, it does in its order.
+void ContainerManager::DestroyTask(Shim& shim,
+                                   const ContainerRecord& record) const {
+  absl::Status undone = shim.Destroy(record.id());
+  if (undone.ok()) return;
+  const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
+  if (cgroup.ok()) undone = FirstError(undone, cgroup->Destroy());
+  spdlog::warn("container {}: removing its task: {}", record.id(),
+               std::string(undone.message()));
 }
 
 absl::StatusOr<ContainerManager::Found> ContainerManager::Find(
@@ -307,7 +315,7 @@ absl::Status ContainerManager::Start(const std::string& id) {
   const absl::Status started =
       Timed(Step::kGuestStart, [&] { return StartTask(*pod, *container); });
   if (!started.ok()) {
-    EndUnstarted(*container, "StartError", started.message());
+    EndUnstarted(*container, kStartError, started.message());
     return started;
   }
   // The guest runs: that is so, also if it can't be written down.
@@ -341,6 +349,10 @@ absl::Status ContainerManager::KillLocked(Pod& pod, Container& container) {
     return sent;
   }
   if (container.ended.WaitForNotificationWithTimeout(kKillTimeout)) {
+    return absl::OkStatus();
+  }
+  if (absl::IsNotFound(sent)) {
+    watcher_.RecordLost(container, "its shim does not know of it");
     return absl::OkStatus();
   }
   return absl::DeadlineExceededError(
@@ -391,6 +403,11 @@ absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
   }
   RETURN_IF_ERROR(FaultPoint("container.removing"));
   const ContainerRecord record = container.record.Get();
+  // What was not answered in time may have come to be since.
+  if (const std::shared_ptr<Shim> shim = pod.shim();
+      shim != nullptr && record.reason() == kStartError) {
+    DestroyTask(*shim, record);
+  }
   // Normally gone with its task.
   ASSIGN_OR_RETURN(const host::Cgroup cgroup,
                    host::Cgroup::Open(cgroups_, record.cgroup()));

@@ -97,6 +97,7 @@ class ContainerManager {
                         const ContainerRecord& record) const;
   absl::Status Limit(const PodRecord& pod, const ContainerRecord& record) const;
   absl::Status StartTask(Pod& pod, Container& container);
+  void DestroyTask(Shim& shim, const ContainerRecord& record) const;
   absl::Status KillLocked(Pod& pod, Container& container);
   absl::Status RemoveLocked(Pod& pod, Container& container);
 

@@ -173,6 +173,10 @@ void ExitWatcher::Learn(const std::shared_ptr<Container>& container,
         spdlog::error("container {}: removing its task: {}", container->id,
                       std::string(deleted.message()));
       }
+      // It was taken for one that runs while its shim did not answer.
+      if (PhaseOf(*container->record.Read()) == ContainerPhase::kRunning) {
+        RecordLost(*container, "it was never started");
+      }
       return;
     }
     case TaskState::kStopped:

@@ -13,6 +13,7 @@
 #include "lib/base/file.h"
 #include "lib/base/worker_pool.h"
 #include "lib/host/netns.h"
+#include "shim/state_file.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
@@ -41,13 +42,15 @@ bool IsOfThisBoot(const PodRecord& record) {
 // Shared with those who answer, as they may do so when nobody waits any more.
 struct Recovery::Pending {
   absl::Mutex mutex;
+  // By id; null for one that is being taken down, and, until all are here, with
+  // an id that nobody has.
   std::map<std::string, std::shared_ptr<Container>> containers
-      ABSL_GUARDED_BY(mutex);
+      ABSL_GUARDED_BY(mutex) = {{"", nullptr}};
   serai::Event all_known;
 
-  void Add(const std::shared_ptr<Container>& container) {
+  void Add(const std::string& id, std::shared_ptr<Container> container) {
     absl::MutexLock lock(&mutex);
-    containers[container->id] = container;
+    containers[id] = std::move(container);
   }
   void Known(const std::string& id) {
     absl::MutexLock lock(&mutex);
@@ -140,6 +143,7 @@ void Recovery::AddContainers(const FoundRecords& found) {
   }
   // Their tasks must not be in the way of what kubelet makes in their place.
   for (const std::string& id : found.unreadable_containers) DropContainer(id);
+  pending_->Known("");
 }
 
 void Recovery::RemoveLeftover(const ContainerRecord& record) {
@@ -160,7 +164,7 @@ void Recovery::Follow(const std::shared_ptr<Pod>& pod,
   }
   const std::shared_ptr<Shim> shim = pod->shim();
   if (shim != nullptr) {
-    pending_->Add(container);
+    pending_->Add(container->id, container);
     watcher_.Follow(container, shim, [pending = pending_, id = container->id] {
       pending->Known(id);
     });
@@ -176,40 +180,63 @@ void Recovery::Follow(const std::shared_ptr<Pod>& pod,
 
 void Recovery::AwaitAnswers() {
   std::map<std::string, std::shared_ptr<Container>> silent;
-  {
-    absl::MutexLock lock(&pending_->mutex);
-    if (pending_->containers.empty()) return;
-  }
   if (pending_->all_known.WaitForNotificationWithTimeout(kPatience)) return;
   {
     absl::MutexLock lock(&pending_->mutex);
     silent = pending_->containers;
   }
-  for (const auto& [id, container] : silent) TellAsLastSeen(*container);
+  for (const auto& [id, container] : silent) {
+    if (container != nullptr) TellAsLastSeen(container);
+  }
 }
 
-void Recovery::TellAsLastSeen(Container& container) {
-  const std::shared_ptr<const ContainerRecord> record = container.record.Read();
+void Recovery::TellAsLastSeen(const std::shared_ptr<Container>& container) {
+  const std::shared_ptr<const ContainerRecord> record =
+      container->record.Read();
   spdlog::warn(
       "container {}: its shim does not answer; until it does, it is "
       "told of as it was last seen",
-      container.id);
+      container->id);
+  if (record->has_end()) {
+    return watcher_.RecordLost(*container, "its shim does not answer");
+  }
   if (PhaseOf(*record) != ContainerPhase::kCreated) return;
   const auto cgroup = host::Cgroup::Open(cgroups_, record->cgroup());
   if (!cgroup.ok()) return;
   const auto processes = cgroup->Processes();
-  if (processes.ok() && !processes->empty()) watcher_.RecordRunning(container);
+  if (!processes.ok() || processes->empty()) return;
+  watcher_.RecordRunning(*container);
+  // It may be that it was not started, and that the answer came just now.
+  const auto pod = store_.FindPod(container->pod_id);
+  const auto shim = pod.ok() ? (*pod)->shim() : nullptr;
+  if (shim != nullptr) watcher_.Follow(container, shim, [] {});
 }
 
 void Recovery::DropContainer(const std::string& id) {
-  absl::Status status;
-  // Which pod it was in, only the shims know.
+  const std::string bundle = BundleDirectory(config_, id);
+  pending_->Add(id, nullptr);
+  pods_.Later([id, bundle, shims = ShimsOf(bundle), pending = pending_] {
+    absl::Status status;
+    for (const auto& shim : shims) {
+      status = FirstError(status, shim->Destroy(id));
+    }
+    Log(id, "taking it down", FirstError(status, RemoveBundle(bundle)));
+    pending->Known(id);
+  });
+}
+
+// Those that may have the task of a bundle: where its record is lost, only the
+// shim's own note tells which pod it is in.
+std::vector<std::shared_ptr<Shim>> Recovery::ShimsOf(
+    const std::string& bundle) const {
+  std::vector<std::shared_ptr<Shim>> shims;
+  const auto task = shim::ReadTaskRecord(bundle);
+  if (absl::IsNotFound(task.status())) return shims;
   for (const std::shared_ptr<Pod>& pod : store_.Pods()) {
-    const std::shared_ptr<Shim> shim = pod->shim();
-    if (shim != nullptr) status = FirstError(status, shim->Destroy(id));
+    if (task.ok() && !task->pod.empty() && task->pod != pod->id) continue;
+    if (auto shim = pod->shim(); shim != nullptr) shims.push_back(shim);
   }
-  Log(id, "taking it down",
-      FirstError(status, RemoveBundle(BundleDirectory(config_, id))));
+  return shims;
 }
 
 void Recovery::FinishLater(const FoundRecords& found) {

@@ -47,7 +47,7 @@ class Recovery {
   absl::Status Run();
 
  private:
-  // Those of containers that are being learned of.
+  // Containers that are being learned of, or taken down.
   struct Pending;
 
   void AddPods(const FoundRecords& found);
@@ -58,8 +58,9 @@ class Recovery {
   void Follow(const std::shared_ptr<Pod>& pod,
               const std::shared_ptr<Container>& container);
   void AwaitAnswers();
-  void TellAsLastSeen(Container& container);
+  void TellAsLastSeen(const std::shared_ptr<Container>& container);
   void DropContainer(const std::string& id);
+  std::vector<std::shared_ptr<Shim>> ShimsOf(const std::string& bundle) const;
   void RestoreImages(const FoundRecords& found);
   void FinishLater(const FoundRecords& found);
   void ReleaseUnknownNetworks(const FoundRecords& found);

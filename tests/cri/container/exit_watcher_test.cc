@@ -230,5 +230,17 @@ TEST_F(ExitWatcherTest, ANotedEndIsKnownWhereTheShimHasForgottenIt) {
   }
 }
 
+TEST_F(ExitWatcherTest, WhatWasTakenForRunningAndWasNotStartedHasEnded) {
+  FakeShim shim(dir_ / "shim", 0, Kind::kCreated);
+  const auto connection = shim.Connect();
+  const auto container = Running("a");
+  ExitWatcher watcher(cgroups_, events_);
+  serai::Event known;
+  watcher.Follow(container, connection, [&] { known.Notify(); });
+  ASSERT_TRUE(known.WaitForNotificationWithTimeout(kPatience));
+  EXPECT_EQ(PhaseOf(*container->record.Read()), ContainerPhase::kExited);
+  EXPECT_EQ(container->record.Read()->message(), "it was never started");
+}
+
 }  // namespace
 }  // namespace serai::cri
