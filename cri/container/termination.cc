@@ -31,11 +31,16 @@ std::string Annotation(const ContainerRecord& record, const char* name,
                                                              : found->second;
 }
 
-// The file on the host; empty when the container has none.
+// The file on the host; empty when the container has none. Of several mounts
+// at the path the last is on top; what is mounted read-only is not ours to
+// write.
 std::string HostPath(const ContainerRecord& record) {
   const std::string path = Annotation(record, kPathAnnotation, kDefaultPath);
-  for (const auto& mount : record.config().mounts()) {
-    if (mount.container_path() == path) return mount.host_path();
+  const auto& mounts = record.config().mounts();
+  for (auto mount = mounts.rbegin(); mount != mounts.rend(); ++mount) {
+    if (mount->container_path() == path && !mount->readonly()) {
+      return mount->host_path();
+    }
   }
   return "";
 }

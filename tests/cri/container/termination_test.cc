@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/container/termination.h"
 
+#include "lib/base/file.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace serai::cri {
 namespace {
+
+using ::serai::testing::IsOkAndHolds;
+using ::serai::testing::TempDir;
 
 ContainerRecord Ended(int exit_code, const std::string& reason) {
   ContainerRecord record;
@@ -46,6 +51,24 @@ TEST(TerminationTest, AHostileConsoleBecomesPrintableUtf8) {
 
 TEST(TerminationTest, AContainerWithoutTheMountHasNone) {
   EXPECT_OK(WriteTerminationMessage(Ended(1, "Error"), "words"));
+}
+
+// A mount as a pod's author may have it, and kubelet's after it.
+TEST(TerminationTest, TheUppermostMountThatMayBeWrittenIsWritten) {
+  const TempDir dir;
+  ContainerRecord record = Ended(1, "Error");
+  for (const char* name : {"authors", "kubelets", "on-top"}) {
+    ASSERT_OK(WriteFileAtomic(dir / name, "before"));
+    auto* mount = record.mutable_config()->add_mounts();
+    mount->set_container_path("/dev/termination-log");
+    mount->set_host_path(dir / name);
+    mount->set_readonly(std::string(name) == "on-top");
+  }
+  ASSERT_OK(WriteTerminationMessage(record, "words"));
+  EXPECT_THAT(ReadFile(dir / "authors", 100), IsOkAndHolds("before"));
+  EXPECT_THAT(ReadFile(dir / "on-top", 100), IsOkAndHolds("before"));
+  EXPECT_THAT(ReadFile(dir / "kubelets", 100),
+              IsOkAndHolds("words\nError (exit status 1)"));
 }
 
 }  // namespace
