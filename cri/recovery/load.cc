@@ -42,7 +42,9 @@ void ReadOne(const std::string& directory, const std::string& name,
     found.records.push_back(std::move(record));
     return;
   }
-  if (absl::IsFailedPrecondition(status)) {
+  // Of a later version, or one that can't be read now: the disk has an error,
+  // or we have too many files open.
+  if (!absl::IsDataLoss(status)) {
     spdlog::error("{}; what runs by it is left alone",
                   std::string(status.message()));
     found.newer[id] = OutlineOf(ReadRecordFile(path).value_or(std::string()));

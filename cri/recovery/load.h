@@ -18,11 +18,12 @@ struct FoundRecords {
   std::vector<ContainerRecord> containers;
   // Pods, by id, that a newer seraid made, or has made a container in: they
   // are left alone, running or not, and are in neither list above. With the
-  // pod's name (PodName()), as far as that can be told.
+  // pod's name (PodName()), as far as that can be told. So are those whose
+  // file could not be read, which says nothing of what is in it.
   std::map<std::string, std::string> newer;
   // Of their containers, by id: the ids of the images that they hold.
   std::map<std::string, std::string> images_of_newer;
-  // Ids of what was put aside, as NAME.unreadable.
+  // Ids of what is no record, and was put aside, as NAME.unreadable.
   std::vector<std::string> unreadable_pods;
   std::vector<std::string> unreadable_containers;
 };

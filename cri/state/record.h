@@ -25,12 +25,14 @@
 
 namespace serai::cri {
 
-// Writes a message as JSON, mode 0600.
+// Writes a message as JSON, mode 0600. INVALID_ARGUMENT for one that is longer
+// than any should be.
 absl::Status SaveRecord(const std::string& path,
                         const google::protobuf::Message& message,
                         Durability durability = Durability::kProcess);
 
-// Reads one; errors as ParseRecord() has them, and the file's.
+// Reads one; errors as ParseRecord() has them, DATA_LOSS also for what is no
+// file, and the file's.
 absl::Status LoadRecord(const std::string& path, PodRecord& record);
 absl::Status LoadRecord(const std::string& path, ContainerRecord& record);
 absl::Status LoadRecord(const std::string& path, state::v1::ViewRecord& record);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/state/record.h"
 
+#include <sys/stat.h>
+
 #include <thread>
 
 #include "lib/base/event.h"
@@ -88,6 +90,25 @@ TEST(RecordTest, RubbishIsDataLossAndNamesTheFile) {
   ContainerRecord container;
   EXPECT_THAT(LoadRecord(dir / "a.json", container),
               HasStatus(absl::StatusCode::kDataLoss, "a.json"));
+}
+
+TEST(RecordTest, OneThatIsTooLongIsNotWritten) {
+  const TempDir dir;
+  PodRecord initial = Pod("a");
+  (*initial.mutable_config()->mutable_annotations())["k"] =
+      std::string(9 << 20, 'x');
+  Record<PodRecord> record(dir / "a.json", initial);
+  EXPECT_THAT(record.Save(),
+              HasStatus(absl::StatusCode::kInvalidArgument, "are more than"));
+  EXPECT_FALSE(PathExists(dir / "a.json"));
+}
+
+TEST(RecordTest, WhatIsNoFileIsNotWaitedFor) {
+  const TempDir dir;
+  ASSERT_EQ(::mkfifo((dir / "a.json").c_str(), 0600), 0);
+  PodRecord read;
+  EXPECT_THAT(LoadRecord(dir / "a.json", read),
+              HasStatus(absl::StatusCode::kDataLoss, "not a regular file"));
 }
 
 }  // namespace
