@@ -40,9 +40,14 @@ inline std::string BundleDirectory(const Config& config,
                                    const std::string& container) {
   return JoinPath(BundlesDirectory(config), container);
 }
-// Below the root: a file for each checkpoint that was restored.
+// Below the root: a file for each checkpoint that was restored
+// (cri/checkpoint/use.h).
 inline std::string RestoredDirectory(const Config& config) {
   return JoinPath(config.root, "restored");
+}
+inline std::string RestoredPath(const Config& config,
+                                const std::string& checkpoint) {
+  return JoinPath(RestoredDirectory(config), checkpoint);
 }
 inline std::string ShimSocketDirectory(const Config& config) {
   return JoinPath(config.state, "shims");

@@ -21,6 +21,10 @@ namespace {
 
 constexpr char kRootfsInBundle[] = "rootfs";
 
+std::string SpecPath(const std::string& directory) {
+  return JoinPath(directory, "config.json");
+}
+
 // What a container's command line says: the unikernel's place, where the pod
 // names one, and the user's arguments for the guest.
 struct CommandLine {
@@ -191,11 +195,18 @@ absl::Status Resize(const state::v1::ContainerRecord& container,
 absl::Status WriteBundle(const std::string& directory,
                          const oci::RuntimeSpec& spec) {
   RETURN_IF_ERROR(MakeDirs(directory));
-  const absl::Status written =
-      WriteFileAtomic(JoinPath(directory, "config.json"), oci::ToJson(spec),
-                      0600, Durability::kProcess);
+  const absl::Status written = WriteFileAtomic(
+      SpecPath(directory), oci::ToJson(spec), 0600, Durability::kProcess);
   if (written.ok()) return written;
   return FirstError(written, RemoveTree(directory));
+}
+
+absl::StatusOr<oci::RuntimeSpec> ReadBundle(const std::string& directory) {
+  const std::string path = SpecPath(directory);
+  ASSIGN_OR_RETURN(const std::string json,
+                   ReadFile(path, oci::kMaxRuntimeSpecBytes));
+  ASSIGN_OR_RETURN(oci::RuntimeSpec spec, oci::ParseRuntimeSpec(json), path);
+  return spec;
 }
 
 absl::Status RemoveBundle(const std::string& directory) {

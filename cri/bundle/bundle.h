@@ -47,6 +47,9 @@ absl::Status Resize(const state::v1::ContainerRecord& container,
 absl::Status WriteBundle(const std::string& directory,
                          const oci::RuntimeSpec& spec);
 
+// The specification in it.
+absl::StatusOr<oci::RuntimeSpec> ReadBundle(const std::string& directory);
+
 // Removes it, and what a shim that was killed has left mounted in it. One that
 // is not there is success.
 absl::Status RemoveBundle(const std::string& directory);

@@ -13,7 +13,6 @@
 #include <memory>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "lib/base/file.h"
 
 namespace serai::cri {
@@ -36,10 +35,10 @@ absl::Status ErrorOf(archive* a, const std::string& what) {
 
 // Of a sparse file the writer takes what is no hole.
 absl::Status WriteContent(archive* out, int fd, const std::string& name,
-                          absl::Time deadline) {
+                          const Deadline& deadline) {
   std::vector<char> buffer(1 << 20);
   for (;;) {
-    if (absl::Now() > deadline) {
+    if (deadline.Passed()) {
       return absl::DeadlineExceededError("the archive took too long");
     }
     const ssize_t got = ::read(fd, buffer.data(), buffer.size());
@@ -53,7 +52,7 @@ absl::Status WriteContent(archive* out, int fd, const std::string& name,
 }
 
 absl::Status AddFile(archive* out, archive* disk, const std::string& directory,
-                     const std::string& name, absl::Time deadline) {
+                     const std::string& name, const Deadline& deadline) {
   const std::string path = JoinPath(directory, name);
   ASSIGN_OR_RETURN(const UniqueFd fd, OpenFile(path, O_RDONLY | O_NOFOLLOW));
   struct stat info = {};
@@ -76,7 +75,7 @@ absl::Status AddFile(archive* out, archive* disk, const std::string& directory,
 }
 
 absl::Status WriteTo(int fd, const std::string& directory,
-                     absl::Time deadline) {
+                     const Deadline& deadline) {
   const Archive out(::archive_write_new());
   const Archive disk(::archive_read_disk_new());
   if (::archive_write_set_format_pax_restricted(out.get()) != ARCHIVE_OK ||
@@ -97,11 +96,12 @@ absl::Status WriteTo(int fd, const std::string& directory,
 }  // namespace
 
 absl::Status WriteTar(const std::string& directory, const std::string& path,
-                      absl::Time deadline) {
+                      const Deadline& deadline) {
   if (PathExists(path)) {
     return absl::AlreadyExistsError(absl::StrCat(path, " exists already"));
   }
   const std::string part = path + ".part";
+  RETURN_IF_ERROR(RemovePath(part));
   ASSIGN_OR_RETURN(const UniqueFd fd,
                    OpenFile(part, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW));
   absl::Status status = WriteTo(fd.get(), directory, deadline);

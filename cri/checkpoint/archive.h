@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "absl/time/time.h"
+#include "lib/base/deadline.h"
 #include "lib/base/status.h"
 
 namespace serai::cri {
@@ -13,8 +13,10 @@ namespace serai::cri {
 // Writes the regular files of `directory` to a new tar archive (pax, with the
 // holes of sparse files left out) at `path`, mode 0600, synced to the disk.
 // ALREADY_EXISTS when there is something; DEADLINE_EXCEEDED. On failure nothing
-// stays at `path`, and never a part under its name.
+// stays at `path`, and never a part under its name: that is `path`.part until
+// it is whole, of which what a crash has left is replaced. To be called once at
+// a time for a path.
 absl::Status WriteTar(const std::string& directory, const std::string& path,
-                      absl::Time deadline);
+                      const Deadline& deadline);
 
 }  // namespace serai::cri

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/checkpoint/checkpoint_manager.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/time/clock.h"
+#include "absl/strings/strip.h"
+#include "cri/bundle/bundle.h"
 #include "cri/checkpoint/archive.h"
 #include "cri/checkpoint/compatible.h"
+#include "cri/checkpoint/use.h"
 #include "cri/layout.h"
+#include "lib/base/deadline.h"
+#include "lib/base/fault.h"
 #include "lib/base/file.h"
 
 namespace serai::cri {
@@ -24,7 +26,7 @@ using state::v1::PodCheckpoint;
 constexpr uint32_t kCheckpointVersion = 1;
 constexpr char kDescription[] = "pod.json";
 constexpr char kSnapshot[] = "container.0";
-constexpr size_t kMaxPodName = 4096;
+constexpr char kScratch[] = ".snapshot";
 
 absl::Status CheckAbsolute(const std::string& path, const char* what) {
   if (absl::StartsWith(path, "/")) return absl::OkStatus();
@@ -39,6 +41,46 @@ absl::Status CheckEmpty(const std::string& directory) {
       absl::StrCat(directory, " is not empty: it has ", names.front()));
 }
 
+bool IsId(const std::string& id) {
+  return id.size() == 64 && std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+// Of a call that did not live to write the description: without it there is no
+// checkpoint.
+absl::Status ClearUnfinished(const std::string& directory) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(directory));
+  const auto is_ours = [](const std::string& name) {
+    return name == kSnapshot ||
+           absl::StartsWith(name, absl::StrCat(kDescription, ".tmp."));
+  };
+  if (!std::all_of(names.begin(), names.end(), is_ours)) {
+    return absl::OkStatus();
+  }
+  for (const std::string& name : names) {
+    RETURN_IF_ERROR(RemoveTree(JoinPath(directory, name)));
+  }
+  return absl::OkStatus();
+}
+
+// Snapshots that calls for the archive `location` did not live to remove.
+absl::Status RemoveScratch(const std::string& location) {
+  const size_t slash = location.rfind('/');
+  const std::string directory = location.substr(0, slash + 1);
+  const std::string prefix = absl::StrCat(location.substr(slash + 1), ".");
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDir(directory));
+  for (const std::string& name : names) {
+    absl::string_view id = name;
+    if (!absl::ConsumePrefix(&id, prefix) ||
+        !absl::ConsumeSuffix(&id, kScratch) || !IsId(std::string(id))) {
+      continue;
+    }
+    RETURN_IF_ERROR(RemoveTree(JoinPath(directory, name)));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::shared_ptr<Shim>> ShimOf(const Pod& pod,
                                              const Container& container) {
   std::shared_ptr<Shim> shim = pod.shim();
@@ -50,46 +92,6 @@ absl::StatusOr<std::shared_ptr<Shim>> ShimOf(const Pod& pod,
       absl::StrCat("container ", container.id,
                    " is not running: only a running guest can "
                    "be checkpointed"));
-}
-
-// Remembers which pod a checkpoint was used for, for good unless it is undone.
-class Use {
- public:
-  // `pod_is_there`: whether a pod called `pod` is. Then the same call is made
-  // once more, by a caller who did not hear the answer.
-  static absl::StatusOr<Use> Of(const Config& config,
-                                const std::string& checkpoint_id,
-                                const std::string& pod, bool pod_is_there) {
-    const std::string path = JoinPath(RestoredDirectory(config), checkpoint_id);
-    const auto fd = OpenFile(path, O_WRONLY | O_CREAT | O_EXCL);
-    if (fd.ok()) {
-      const Use use(path, false);
-      const absl::Status written = WriteAll(fd->get(), pod);
-      if (written.ok()) return use;
-      return FirstError(written, use.Undo());
-    }
-    if (!absl::IsAlreadyExists(fd.status())) return fd.status();
-    ASSIGN_OR_RETURN(const std::string user, ReadFile(path, kMaxPodName));
-    if (user == pod && pod_is_there) return Use(path, true);
-    return absl::FailedPreconditionError(
-        "this checkpoint was restored before: two guests of one memory image "
-        "would draw the same random numbers and keys. Take another "
-        "checkpoint");
-  }
-
-  bool again() const { return again_; }
-  absl::Status Undo() const { return RemovePath(path_); }
-
- private:
-  Use(std::string path, bool again) : path_(std::move(path)), again_(again) {}
-  std::string path_;
-  bool again_;
-};
-
-bool IsId(const std::string& id) {
-  return id.size() == 64 && std::all_of(id.begin(), id.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
 }
 
 absl::StatusOr<PodCheckpoint> ReadCheckpoint(const std::string& directory) {
@@ -119,17 +121,20 @@ CheckpointManager::CheckpointManager(const Config& config, Store& store,
 absl::Status CheckpointManager::CheckpointContainer(const std::string& id,
                                                     const std::string& location,
                                                     absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
+  const Deadline deadline(timeout);
   RETURN_IF_ERROR(CheckAbsolute(location, "location"));
+  ASSIGN_OR_RETURN(const Turns::Turn turn,
+                   turns_.Take(location, [&] { return deadline.Passed(); }));
   if (PathExists(location)) {
     return absl::AlreadyExistsError(absl::StrCat(location, " exists already"));
   }
   ASSIGN_OR_RETURN(const auto container, store_.FindContainer(id));
   ASSIGN_OR_RETURN(const auto pod, store_.FindPod(container->pod_id));
   ASSIGN_OR_RETURN(const auto shim, ShimOf(*pod, *container));
+  RETURN_IF_ERROR(RemoveScratch(location));
   // Beside the archive: that disk has to have the room anyway.
-  const std::string scratch = absl::StrCat(location, ".", NewId(), ".snapshot");
-  absl::Status status = shim->Snapshot(container->id, scratch, timeout);
+  const std::string scratch = absl::StrCat(location, ".", NewId(), kScratch);
+  absl::Status status = shim->Snapshot(container->id, scratch, deadline.Left());
   if (status.ok()) status = WriteTar(scratch, location, deadline);
   return FirstError(status, RemoveTree(scratch));
 }
@@ -165,7 +170,8 @@ absl::Status CheckpointManager::WriteCheckpoint(const Pod& pod,
   ASSIGN_OR_RETURN(const auto shim, ShimOf(pod, container));
   const PodRecord pod_record = pod.record.Get();
   const ContainerRecord record = container.record.Get();
-  RETURN_IF_ERROR(CheckNothingIsWritten(record));
+  ASSIGN_OR_RETURN(const oci::RuntimeSpec guest, ReadBundle(record.bundle()));
+  RETURN_IF_ERROR(CheckNothingIsWritten(guest));
   RETURN_IF_ERROR(
       shim->Snapshot(container.id, JoinPath(directory, kSnapshot), timeout));
   PodCheckpoint checkpoint;
@@ -177,55 +183,76 @@ absl::Status CheckpointManager::WriteCheckpoint(const Pod& pod,
   *out.mutable_config() = record.config();
   out.set_image_id(record.image_id());
   out.set_snapshot(kSnapshot);
+  out.set_guest_memory(guest.guest_memory.value_or(0));
   return SaveRecord(JoinPath(directory, kDescription), checkpoint);
 }
 
 absl::Status CheckpointManager::CheckpointPod(
     const std::string& pod_id, const std::vector<std::string>& containers,
     const std::string& directory, absl::Duration timeout) {
+  const Deadline deadline(timeout);
   RETURN_IF_ERROR(CheckAbsolute(directory, "output_path"));
+  ASSIGN_OR_RETURN(const Turns::Turn turn,
+                   turns_.Take(directory, [&] { return deadline.Passed(); }));
   ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod, store_.FindPod(pod_id));
   ASSIGN_OR_RETURN(const auto container, OnlyRunning(*pod, containers));
+  RETURN_IF_ERROR(ClearUnfinished(directory));
   RETURN_IF_ERROR(CheckEmpty(directory));
   const absl::Status status =
-      WriteCheckpoint(*pod, *container, directory, timeout);
+      WriteCheckpoint(*pod, *container, directory, deadline.Left());
   if (status.ok()) return status;
   return FirstError(status,
                     FirstError(RemoveTree(JoinPath(directory, kSnapshot)),
                                RemovePath(JoinPath(directory, kDescription))));
 }
 
+absl::Status CheckpointManager::CheckRestored(
+    const ContainerCheckpoint& checkpoint, const std::string& id) const {
+  ASSIGN_OR_RETURN(const auto container, store_.FindContainer(id));
+  const std::shared_ptr<const ContainerRecord> record =
+      container->record.Read();
+  ASSIGN_OR_RETURN(const oci::RuntimeSpec guest, ReadBundle(record->bundle()));
+  RETURN_IF_ERROR(CheckSameGuest(checkpoint, record->image_id(), guest));
+  return CheckNothingIsWritten(guest);
+}
+
 absl::StatusOr<std::string> CheckpointManager::RestoreContainer(
-    const ContainerCheckpoint& checkpoint, const std::string& directory,
+    const PodCheckpoint& checkpoint, const std::string& directory,
     const std::string& pod, const ContainerConfig& config) {
+  const ContainerCheckpoint& container = checkpoint.containers(0);
   ASSIGN_OR_RETURN(
       const std::string id,
-      containers_.Create(pod, config,
-                         JoinPath(directory, checkpoint.snapshot())));
-  ASSIGN_OR_RETURN(const auto container, store_.FindContainer(id));
-  const std::string image = container->record.Get().image_id();
-  if (image == checkpoint.image_id()) return id;
-  return absl::InvalidArgumentError(absl::StrCat("the image is ", image,
-                                                 ", that of the checkpoint ",
-                                                 checkpoint.image_id()));
+      containers_.Create(
+          pod, config,
+          {JoinPath(directory, container.snapshot()), checkpoint.id()}));
+  const absl::Status fits = CheckRestored(container, id);
+  if (fits.ok()) return id;
+  return FirstError(fits, containers_.Remove(id));
 }
 
 absl::Status CheckpointManager::Restore(
     const PodCheckpoint& checkpoint, const std::string& directory,
     const PodSandboxConfig& config, const std::string& handler,
     const std::vector<ContainerConfig>& containers, Restored& restored) {
+  RETURN_IF_ERROR(FaultPoint("restore.taken"));
   ASSIGN_OR_RETURN(restored.pod,
                    pods_.Run(config, handler, Never, checkpoint.network()),
                    "a pod for the guest's addresses");
+  RETURN_IF_ERROR(FaultPoint("restore.pod"));
   ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod,
                    store_.FindPod(restored.pod));
-  RETURN_IF_ERROR(
-      CheckSameNetwork(checkpoint.network(), pod->record.Get().network()));
+  const PodRecord record = pod->record.Get();
+  if (record.handler() != checkpoint.handler()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the runtime handler is \"", record.handler(),
+        "\", that of the checkpoint \"", checkpoint.handler(), "\""));
+  }
+  RETURN_IF_ERROR(CheckSameNetwork(checkpoint.network(), record.network()));
   ASSIGN_OR_RETURN(const std::string id,
-                   RestoreContainer(checkpoint.containers(0), directory,
-                                    restored.pod, containers.front()));
+                   RestoreContainer(checkpoint, directory, restored.pod,
+                                    containers.front()));
   restored.containers.emplace_back(containers.front().metadata().name(), id);
-  return absl::OkStatus();
+  return FaultPoint("restore.container");
 }
 
 absl::StatusOr<CheckpointManager::Restored> CheckpointManager::RestorePod(
@@ -235,19 +262,24 @@ absl::StatusOr<CheckpointManager::Restored> CheckpointManager::RestorePod(
   RETURN_IF_ERROR(CheckAbsolute(directory, "checkpoint_path"));
   ASSIGN_OR_RETURN(const PodCheckpoint checkpoint, ReadCheckpoint(directory));
   RETURN_IF_ERROR(CheckSameContainers(checkpoint, containers));
-  const std::string name = PodName(config);
-  ASSIGN_OR_RETURN(const Use use, Use::Of(config_, checkpoint.id(), name,
-                                          !store_.HolderOf(name).empty()));
+  ASSIGN_OR_RETURN(const Turns::Turn turn,
+                   turns_.Take(checkpoint.id(), nullptr));
+  const std::string use = RestoredPath(config_, checkpoint.id());
+  const std::string before = store_.HolderOf(PodName(config));
+  ASSIGN_OR_RETURN(
+      const bool again,
+      TakeCheckpoint(use, PodName(config), [this](const std::string& name) {
+        return !store_.HolderOf(name).empty();
+      }));
   Restored restored;
   absl::Status status =
       Restore(checkpoint, directory, config, handler, containers, restored);
   if (status.ok()) return restored;
   // What another call has made is that call's.
-  if (use.again()) return status;
-  if (!restored.pod.empty()) {
+  if (!restored.pod.empty() && restored.pod != before) {
     status = FirstError(status, pods_.Remove(restored.pod));
   }
-  return FirstError(status, use.Undo());
+  return again ? status : FirstError(status, RemovePath(use));
 }
 
 }  // namespace serai::cri

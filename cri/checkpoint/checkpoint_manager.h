@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "cri/config/config.h"
 #include "cri/container/container_manager.h"
+#include "cri/image/turns.h"
 #include "cri/pod/pod_manager.h"
 #include "cri/state/store.h"
 #include "lib/base/status.h"
@@ -26,13 +27,15 @@ class CheckpointManager {
                     ContainerManager& containers);
 
   // Writes the guest's snapshot as a tar archive to `location`, a path at which
-  // there is nothing. The guest goes on. On failure nothing stays.
+  // there is nothing; beside it there may be what a call left that did not live
+  // to its end. The guest goes on. On failure nothing stays.
   // FAILED_PRECONDITION when it does not run, or is no hvt guest.
   absl::Status CheckpointContainer(const std::string& id,
                                    const std::string& location,
                                    absl::Duration timeout);
 
-  // Writes a pod's checkpoint into `directory`, which exists and is empty.
+  // Writes a pod's checkpoint into `directory`, which exists and is empty, or
+  // has what a call left that did not live to its end.
   // `containers` are exactly those of the pod that run. On failure the
   // directory is empty again.
   absl::Status CheckpointPod(const std::string& pod_id,
@@ -46,7 +49,8 @@ class CheckpointManager {
   };
   // Makes a pod and its container, which Start() lets go on from the
   // checkpoint. On failure nothing of them stays. The same call once more,
-  // while the pod is there, has the same answer.
+  // until the container is started, has the same answer; afterwards no call has
+  // one.
   absl::StatusOr<Restored> RestorePod(
       const std::string& directory, const runtime::v1::PodSandboxConfig& config,
       const std::string& handler,
@@ -65,14 +69,17 @@ class CheckpointManager {
       const std::vector<runtime::v1::ContainerConfig>& containers,
       Restored& restored);
   absl::StatusOr<std::string> RestoreContainer(
-      const state::v1::ContainerCheckpoint& checkpoint,
-      const std::string& directory, const std::string& pod,
-      const runtime::v1::ContainerConfig& config);
+      const state::v1::PodCheckpoint& checkpoint, const std::string& directory,
+      const std::string& pod, const runtime::v1::ContainerConfig& config);
+  absl::Status CheckRestored(const state::v1::ContainerCheckpoint& checkpoint,
+                             const std::string& id) const;
 
   const Config& config_;
   Store& store_;
   PodManager& pods_;
   ContainerManager& containers_;
+  // By path of what is written, and by id of what is restored.
+  Turns turns_;
 };
 
 }  // namespace serai::cri

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <string>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 
 namespace serai::cri {
@@ -36,15 +35,34 @@ bool SameProcess(const ContainerConfig& a, const ContainerConfig& b) {
 
 }  // namespace
 
-absl::Status CheckNothingIsWritten(const ContainerRecord& record) {
-  for (const auto& device : record.config().devices()) {
-    if (!absl::StrContains(device.permissions(), 'w')) continue;
+absl::Status CheckNothingIsWritten(const oci::RuntimeSpec& guest) {
+  for (const oci::GuestDevice& device : guest.devices) {
+    if (device.type != oci::GuestDevice::Type::kBlock || device.read_only) {
+      continue;
+    }
     return absl::FailedPreconditionError(absl::StrCat(
-        "the guest may write to ", device.container_path(),
-        ", whose content is in no checkpoint: it would not be what a restored "
+        "the guest may write to its device ", device.name, " (", device.path,
+        "), whose content is in no checkpoint: it would not be what a restored "
         "guest remembers of it. Mount it read-only"));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckSameGuest(const state::v1::ContainerCheckpoint& then,
+                            const std::string& image_id,
+                            const oci::RuntimeSpec& now) {
+  if (image_id != then.image_id()) {
+    return absl::InvalidArgumentError(absl::StrCat("the image is ", image_id,
+                                                   ", that of the checkpoint ",
+                                                   then.image_id()));
+  }
+  const uint64_t memory = now.guest_memory.value_or(0);
+  if (then.guest_memory() == 0 || then.guest_memory() == memory) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("the guest has ", then.guest_memory(),
+                   " bytes of memory; this container would have ", memory));
 }
 
 absl::Status CheckSameNetwork(const PodNetwork& guest, const PodNetwork& pod) {

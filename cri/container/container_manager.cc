@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "cri/bundle/bundle.h"
 #include "cri/cgroup/place.h"
+#include "cri/checkpoint/use.h"
 #include "cri/layout.h"
 #include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
@@ -95,13 +96,14 @@ absl::Status ContainerManager::CheckInterfaceIsFree(
 }
 
 std::string ContainerManager::FindMade(const Pod& pod,
-                                       const ContainerConfig& config) const {
+                                       const ContainerRecord& record) const {
+  using google::protobuf::util::MessageDifferencer;
   for (const auto& other : store_.ContainersOf(pod.id)) {
-    const std::shared_ptr<const ContainerRecord> record = other->record.Read();
-    if (PhaseOf(*record) == ContainerPhase::kCreated && !record->removing() &&
-        google::protobuf::util::MessageDifferencer::Equals(record->config(),
-                                                           config)) {
-      return record->id();
+    const std::shared_ptr<const ContainerRecord> made = other->record.Read();
+    if (PhaseOf(*made) == ContainerPhase::kCreated && !made->removing() &&
+        made->checkpoint() == record.checkpoint() &&
+        MessageDifferencer::Equals(made->config(), record.config())) {
+      return made->id();
     }
   }
   return "";
@@ -170,7 +172,7 @@ absl::StatusOr<ContainerRecord> ContainerManager::NewRecord(
 
 absl::StatusOr<std::string> ContainerManager::Create(
     const std::string& pod_id, const ContainerConfig& config,
-    const std::string& checkpoint) {
+    const Origin& origin) {
   ASSIGN_OR_RETURN(const std::shared_ptr<Pod> pod, store_.FindPod(pod_id));
   absl::MutexLock lock(&pod->operation);
   const PodRecord pod_record = pod->record.Get();
@@ -179,8 +181,9 @@ absl::StatusOr<std::string> ContainerManager::Create(
         absl::StrCat("pod ", pod->id, " is not ready: it was stopped"));
   }
   ASSIGN_OR_RETURN(ContainerRecord record, NewRecord(pod_record, config));
-  record.set_checkpoint(checkpoint);
-  if (std::string made = FindMade(*pod, config); !made.empty()) return made;
+  record.set_checkpoint(origin.snapshot);
+  record.set_checkpoint_id(origin.checkpoint_id);
+  if (std::string made = FindMade(*pod, record); !made.empty()) return made;
   EndUnstartedBefore(*pod, config);
   RETURN_IF_ERROR(CheckName(*pod, config));
   NoteForLog(LogField::kContainer, record.id());
@@ -250,6 +253,10 @@ absl::Status ContainerManager::StartTask(Pod& pod, Container& container) {
   const ContainerRecord record = container.record.Get();
   RETURN_IF_ERROR(FaultPoint("container.starting"));
   ASSIGN_OR_RETURN(const std::shared_ptr<Shim> shim, PodShim(pod));
+  if (const std::string& id = record.checkpoint_id(); !id.empty()) {
+    RETURN_IF_ERROR(UseUpCheckpoint(RestoredPath(config_, id),
+                                    PodName(pod.record.Read()->config())));
+  }
   absl::Status status =
       shim->Create(container.id, record.bundle(), record.log_path(),
                    {record.root_layers().begin(), record.root_layers().end()},

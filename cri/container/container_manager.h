@@ -31,14 +31,23 @@ class ContainerManager {
                    const host::CgroupHierarchy& cgroups, ImageSource& images,
                    Store& store, ExitWatcher& watcher, EventHub& events);
 
+  // What a guest goes on from.
+  struct Origin {
+    std::string snapshot;       // a directory; empty: the guest begins
+    std::string checkpoint_id;  // taken for the pod (cri/checkpoint/use.h)
+  };
+
   // Makes a container of pod `pod_id` and gives its id. All that can be known
   // to be wrong with it is found here. On failure nothing is left. The same
   // call again, whose first answer did not arrive, finds what that one made, as
-  // long as it was not started. With `checkpoint`, a snapshot's directory, its
-  // guest goes on from that.
+  // long as it was not started.
   absl::StatusOr<std::string> Create(const std::string& pod_id,
                                      const runtime::v1::ContainerConfig& config,
-                                     const std::string& checkpoint = "");
+                                     const Origin& origin);
+  absl::StatusOr<std::string> Create(
+      const std::string& pod_id, const runtime::v1::ContainerConfig& config) {
+    return Create(pod_id, config, Origin());
+  }
 
   // Starts the unikernel; one that runs is success. FAILED_PRECONDITION when it
   // has ended. On failure the container has ended, with the reason in its
@@ -85,8 +94,7 @@ class ContainerManager {
                          const runtime::v1::ContainerConfig& config) const;
   absl::Status CheckInterfaceIsFree(const ContainerRecord& taker) const;
   // The id of what the same call has made already; empty: none.
-  std::string FindMade(const Pod& pod,
-                       const runtime::v1::ContainerConfig& config) const;
+  std::string FindMade(const Pod& pod, const ContainerRecord& record) const;
   void EndUnstartedBefore(const Pod& pod,
                           const runtime::v1::ContainerConfig& config);
   // Writes down that it will never run.

@@ -10,21 +10,6 @@
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
-namespace {
-
-std::string SpecPath(const ContainerRecord& record) {
-  return JoinPath(record.bundle(), "config.json");
-}
-
-absl::StatusOr<oci::RuntimeSpec> ReadSpec(const ContainerRecord& record) {
-  const std::string path = SpecPath(record);
-  ASSIGN_OR_RETURN(const std::string json,
-                   ReadFile(path, oci::kMaxRuntimeSpecBytes));
-  ASSIGN_OR_RETURN(oci::RuntimeSpec spec, oci::ParseRuntimeSpec(json), path);
-  return spec;
-}
-
-}  // namespace
 
 absl::Status ContainerManager::UpdateResources(
     const std::string& id,
@@ -70,17 +55,17 @@ absl::Status ContainerManager::UpdateResources(
 // One that has not started yet gets all of it, its guest's memory too.
 absl::Status ContainerManager::Rebundle(const PodRecord& pod,
                                         const ContainerRecord& record) const {
-  ASSIGN_OR_RETURN(oci::RuntimeSpec spec, ReadSpec(record));
+  ASSIGN_OR_RETURN(oci::RuntimeSpec spec, ReadBundle(record.bundle()));
   ASSIGN_OR_RETURN(const HandlerConfig* const handler,
                    FindHandler(config_, pod.handler()));
   RETURN_IF_ERROR(Resize(record, *handler, guest::ProbeNode(), spec));
-  return WriteFileAtomic(SpecPath(record), oci::ToJson(spec), 0600,
-                         Durability::kProcess);
+  return WriteFileAtomic(JoinPath(record.bundle(), "config.json"),
+                         oci::ToJson(spec), 0600, Durability::kProcess);
 }
 
 absl::Status ContainerManager::Limit(const PodRecord& pod,
                                      const ContainerRecord& record) const {
-  ASSIGN_OR_RETURN(const oci::RuntimeSpec spec, ReadSpec(record));
+  ASSIGN_OR_RETURN(const oci::RuntimeSpec spec, ReadBundle(record.bundle()));
   ASSIGN_OR_RETURN(const HandlerConfig* const handler,
                    FindHandler(config_, pod.handler()));
   ASSIGN_OR_RETURN(const host::CgroupLimits limits,

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // CheckpointContainer, CheckpointPod and RestorePod: a web server that counts
 // goes on counting where its checkpoint was taken.
+#include <signal.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "lib/base/file.h"
 #include "lib/base/subprocess.h"
 #include "tests/integration/bad_input.h"
+#include "tests/support/fault_points.h"
 
 namespace serai::testing {
 namespace {
@@ -26,7 +30,9 @@ class CheckpointTest : public BadInputTest {
     SERAI_NEED("kvm");
     ASSERT_NO_FATAL_FAILURE(BadInputTest::SetUp());
     if (IsSkipped()) return;
-    ASSERT_NO_FATAL_FAILURE(StartNode());
+    NodeOptions options;
+    options.more_config = "[handlers.unikernel]\n[handlers.other]\n";
+    ASSERT_NO_FATAL_FAILURE(StartNode(options));
     ASSERT_OK_AND_ASSIGN(image_, node_->LoadGuests("web", {"web.hvt"}));
   }
 
@@ -50,10 +56,11 @@ class CheckpointTest : public BadInputTest {
 
   absl::StatusOr<TestNode::Running> RestorePod(
       const std::string& directory, const std::string& name,
-      const cri::ContainerConfig& config) {
+      const cri::ContainerConfig& config,
+      const std::string& handler = "unikernel") {
     cri::RestorePodRequest request;
     request.set_checkpoint_path(directory);
-    request.set_runtime_handler("unikernel");
+    request.set_runtime_handler(handler);
     *request.mutable_config() = node_->PodConfig(name);
     *request.add_container_configs() = config;
     ASSIGN_OR_RETURN(const auto response,
@@ -105,16 +112,16 @@ TEST_F(CheckpointTest, ARestoredGuestCountsOn) {
   EXPECT_EQ(created.state(), cri::CONTAINER_CREATED);
   ASSERT_OK_AND_ASSIGN(const auto pod, node_->PodStatusOf(second.pod));
   EXPECT_EQ(pod.network().ip(), first.ip);
-  ASSERT_OK(node_->StartContainer(second.container));
-  EXPECT_EQ(Count(first.ip), 6);
-  EXPECT_EQ(Count(first.ip), 7);
-  ASSERT_OK_AND_ASSIGN(const auto log, LogOf(second.container));
-  EXPECT_THAT(log, HasSubstr("/count"));
   // Who has not heard the answer asks again.
   ASSERT_OK_AND_ASSIGN(const auto again,
                        RestorePod(directory, "second", config));
   EXPECT_EQ(again.pod, second.pod);
   EXPECT_EQ(again.container, second.container);
+  ASSERT_OK(node_->StartContainer(second.container));
+  EXPECT_EQ(Count(first.ip), 6);
+  EXPECT_EQ(Count(first.ip), 7);
+  ASSERT_OK_AND_ASSIGN(const auto log, LogOf(second.container));
+  EXPECT_THAT(log, HasSubstr("/count"));
   ASSERT_OK(node_->RemovePod(second.pod));
   EXPECT_THAT(RestorePod(directory, "second", config),
               HasStatus(kRefused, "same random numbers"));
@@ -123,6 +130,85 @@ TEST_F(CheckpointTest, ARestoredGuestCountsOn) {
   EXPECT_THAT(RestorePod(directory, "third", config),
               HasStatus(kRefused, "same random numbers"));
   EXPECT_EQ(node_->Pods().size(), 0u);
+}
+
+// One memory image, one guest: also where the pod of the first stays.
+TEST_F(CheckpointTest, AGuestThatHasEndedIsNotRestoredOnceMore) {
+  ASSERT_OK_AND_ASSIGN(const auto first, node_->Run("first", image_));
+  EXPECT_EQ(Count(first.ip), 1);
+  const std::string directory = NewDirectory("checkpoint");
+  ASSERT_OK(CheckpointPod(first, directory));
+  ASSERT_OK(node_->RemovePod(first.pod));
+  auto config = node_->ContainerConfig(image_, {});
+  ASSERT_OK_AND_ASSIGN(const auto second,
+                       RestorePod(directory, "second", config));
+  ASSERT_OK(node_->StartContainer(second.container));
+  EXPECT_EQ(Count(first.ip), 2);
+  ASSERT_OK(node_->StopContainer(second.container, 0));
+  config.mutable_metadata()->set_attempt(1);
+  const auto refused = HasStatus(kRefused, "same random numbers");
+  EXPECT_THAT(RestorePod(directory, "second", config), refused);
+  ASSERT_OK(node_->RemoveContainer(second.container));
+  EXPECT_THAT(RestorePod(directory, "second", config), refused);
+}
+
+TEST_F(CheckpointTest, ACheckpointWhoseGuestWasNotStartedIsNotUsedUp) {
+  ASSERT_OK_AND_ASSIGN(const auto first, node_->Run("first", image_));
+  EXPECT_EQ(Count(first.ip), 1);
+  const std::string directory = NewDirectory("checkpoint");
+  ASSERT_OK(CheckpointPod(first, directory));
+  ASSERT_OK(node_->RemovePod(first.pod));
+  const auto config = node_->ContainerConfig(image_, {});
+  for (const FaultStep& step : kFaultSteps) {
+    if (step.call != FaultCall::kRestorePod) continue;
+    SCOPED_TRACE(step.name);
+    node_->InjectFault(step.name);
+    EXPECT_THAT(RestorePod(directory, "second", config),
+                HasStatus(absl::StatusCode::kInternal, "injected"));
+    EXPECT_EQ(node_->Pods().size(), 0u);
+    node_->InjectFault(absl::StrCat("crash:", step.name));
+    EXPECT_THAT(RestorePod(directory, "second", config),
+                HasStatus(absl::StatusCode::kUnavailable, ""));
+    node_->Stop(SIGKILL);
+    node_->InjectFault("");
+    node_->Start();
+    ASSERT_OK_AND_ASSIGN(const auto again,
+                         RestorePod(directory, "second", config));
+    EXPECT_EQ(node_->Pods().size(), 1u);
+    EXPECT_EQ(node_->Containers().size(), 1u);
+    // It is that pod's, as long as it is there.
+    EXPECT_THAT(RestorePod(directory, "third", config),
+                HasStatus(kRefused, "restored already, as pod second"));
+    ASSERT_OK(node_->RemovePod(again.pod));
+  }
+  ASSERT_OK_AND_ASSIGN(const auto third,
+                       RestorePod(directory, "third", config));
+  ASSERT_OK(node_->StartContainer(third.container));
+  EXPECT_EQ(Count(first.ip), 2);
+}
+
+TEST_F(CheckpointTest, WhatAKilledSeraidLeftBehindIsNotInTheWay) {
+  ASSERT_OK_AND_ASSIGN(const auto run, node_->Run("web", image_));
+  EXPECT_EQ(Count(run.ip), 1);
+  const std::string out = NewDirectory("out");
+  const std::string scratch =
+      absl::StrCat(out, "/web.tar.", std::string(64, 'a'), ".snapshot");
+  ASSERT_OK(MakeDirs(scratch));
+  ASSERT_OK(WriteFileAtomic(scratch + "/memory.0", "of a guest"));
+  ASSERT_OK(WriteFileAtomic(out + "/web.tar.part", "half of it"));
+  ASSERT_OK(CheckpointContainer(run.container, out + "/web.tar"));
+  EXPECT_THAT(ListDir(out).value(), ::testing::ElementsAre("web.tar"));
+
+  const std::string directory = NewDirectory("checkpoint");
+  ASSERT_OK(MakeDirs(directory + "/container.0"));
+  ASSERT_OK(WriteFileAtomic(directory + "/container.0/memory.0", "of a guest"));
+  ASSERT_OK(WriteFileAtomic(directory + "/pod.json.tmp.abcdef", "{"));
+  ASSERT_OK(CheckpointPod(run, directory));
+  EXPECT_THAT(ListDir(directory).value(),
+              ::testing::ElementsAre("container.0", "pod.json"));
+  // What is whole stays.
+  EXPECT_THAT(CheckpointPod(run, directory), HasStatus(kRefused, "not empty"));
+  EXPECT_EQ(Count(run.ip), 2);
 }
 
 TEST_F(CheckpointTest, WhatDoesNotFitIsRefusedAndLeavesNothing) {
@@ -148,6 +234,12 @@ TEST_F(CheckpointTest, WhatDoesNotFitIsRefusedAndLeavesNothing) {
               HasStatus(kInvalid, "memory limit"));
   EXPECT_THAT(RestorePod(NewDirectory("empty"), "p", config),
               HasStatus(absl::StatusCode::kNotFound, "pod.json"));
+  ASSERT_EQ(::mkfifo((NewDirectory("pipe") + "/pod.json").c_str(), 0600), 0);
+  EXPECT_THAT(RestorePod(dir_ / "pipe", "p", config),
+              HasStatus(absl::StatusCode::kDataLoss, "not a regular file"));
+  config = node_->ContainerConfig(image_, {});
+  EXPECT_THAT(RestorePod(directory, "p", config, "other"),
+              HasStatus(kInvalid, "that of the checkpoint \"unikernel\""));
   EXPECT_THAT(RestorePod(directory, "p", node_->ContainerConfig(other, {})),
               HasStatus(kInvalid, "that of the checkpoint"));
   ExpectNothingNew();

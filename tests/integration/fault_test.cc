@@ -74,6 +74,7 @@ class FaultTest : public OwnMachineTest {
         (void)HttpGet(run.ip, 80, absl::StrCat("/exit?code=", kExitCode));
         return AwaitEnd(run);
       case FaultCall::kImage:
+      case FaultCall::kRestorePod:
         break;
     }
     return absl::InternalError("no such call");

@@ -4,7 +4,8 @@
 // Every step of seraid's that can be made to fail, or to be its last
 // (lib/base/fault.h), with the call that comes to it. A test sees to it that
 // none of the source is missing here; tests/integration/fault_test.cc tries
-// those of pods and containers, and whoever has images those of theirs.
+// those of pods and containers, and whoever has images or checkpoints those of
+// theirs.
 
 namespace serai::testing {
 
@@ -19,6 +20,7 @@ enum class FaultCall {
   kRemovePod,
   kEnd,  // no call: a guest ends by itself, and nobody hears of a failure
   kImage,
+  kRestorePod,
 };
 
 struct FaultStep {
@@ -66,6 +68,9 @@ inline constexpr FaultStep kFaultSteps[] = {
     {"image.view", FaultCall::kImage},
     {"image.view-record", FaultCall::kImage},
     {"image.view-removed", FaultCall::kImage},
+    {"restore.taken", FaultCall::kRestorePod},
+    {"restore.pod", FaultCall::kRestorePod},
+    {"restore.container", FaultCall::kRestorePod},
 };
 
 }  // namespace serai::testing
