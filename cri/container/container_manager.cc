@@ -435,6 +435,8 @@ absl::Status ContainerManager::Remove(const std::string& id) {
   if (absl::IsNotFound(found.status())) return absl::OkStatus();
   RETURN_IF_ERROR(found.status());
   absl::MutexLock lock(&found->pod->operation);
+  // Another call may have removed it while we waited.
+  if (!store_.FindContainer(found->container->id).ok()) return absl::OkStatus();
   return RemoveLocked(*found->pod, *found->container);
 }
 

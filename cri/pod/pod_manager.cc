@@ -161,6 +161,8 @@ absl::StatusOr<std::string> PodManager::FindMade(
   if (holder.empty()) return absl::NotFoundError(name);
   const absl::StatusOr<std::shared_ptr<Pod>> found = store_.FindPod(holder);
   if (!found.ok()) {
+    // Just removed: the name goes first.
+    if (store_.HolderOf(name) != holder) return absl::NotFoundError(name);
     return absl::AlreadyExistsError(absl::StrCat(
         "pod ", name, " is there as ", holder,
         ", whose record a newer seraid wrote, which alone can tell of it"));
@@ -351,6 +353,8 @@ absl::Status PodManager::Remove(const std::string& id) {
   RETURN_IF_ERROR(found.status());
   const std::shared_ptr<Pod> pod = *found;
   absl::MutexLock lock(&pod->operation);
+  // Another call may have removed it while we waited.
+  if (!store_.FindPod(pod->id).ok()) return absl::OkStatus();
   RETURN_IF_ERROR(StopLocked(*pod));
   RETURN_IF_ERROR(containers_.RemoveAll(*pod));
   RETURN_IF_ERROR(FaultPoint("remove.containers"));
@@ -358,8 +362,9 @@ absl::Status PodManager::Remove(const std::string& id) {
   // While its metadata can be told with it.
   events_.Emit(runtime::v1::CONTAINER_DELETED_EVENT, pod->id, pod->id);
   RETURN_IF_ERROR(FaultPoint("remove.erased"));
-  store_.RemovePod(pod->id);
+  // Whose name is taken is there.
   store_.ReleaseNames(pod->id);
+  store_.RemovePod(pod->id);
   return absl::OkStatus();
 }
 

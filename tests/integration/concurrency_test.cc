@@ -18,6 +18,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
+#include "tests/support/event_listener.h"
 #include "tests/support/own_machine.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -26,6 +27,7 @@ namespace serai::testing {
 namespace {
 
 using ::testing::AnyOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -41,8 +43,11 @@ using ConcurrencyTest = OwnMachineTest;
 TEST_F(ConcurrencyTest, StopAndRemoveOfOnePodFromManyThreads) {
   WarmUp();
   const LeakWatch watch(*node_);
+  EventListener listener(*node_);
+  std::vector<std::string> ids;
   for (int round = 0; round < 5; ++round) {
     ASSERT_OK_AND_ASSIGN(const auto run, node_->Run("pod", Web(round)));
+    ids.insert(ids.end(), {run.pod, run.container});
     const auto stop = [&] { EXPECT_OK(node_->StopPod(run.pod)); };
     const auto remove = [&] { EXPECT_OK(node_->RemovePod(run.pod)); };
     const auto stop_container = [&] {
@@ -56,6 +61,16 @@ TEST_F(ConcurrencyTest, StopAndRemoveOfOnePodFromManyThreads) {
     EXPECT_THAT(node_->Pods(), IsEmpty());
     EXPECT_THAT(node_->Containers(), IsEmpty());
   }
+  // What comes after the last of theirs.
+  ASSERT_OK_AND_ASSIGN(const std::string last, node_->RunPod("last"));
+  ASSERT_THAT(listener.Of(last, 1), SizeIs(1));
+  for (const std::string& id : ids) {
+    EXPECT_THAT(listener.Of(id, 4), ElementsAre(cri::CONTAINER_CREATED_EVENT,
+                                                cri::CONTAINER_STARTED_EVENT,
+                                                cri::CONTAINER_STOPPED_EVENT,
+                                                cri::CONTAINER_DELETED_EVENT));
+  }
+  EXPECT_OK(node_->RemovePod(last));
   EXPECT_THAT(watch.Leaks(), IsEmpty());
 }
 

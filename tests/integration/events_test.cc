@@ -6,12 +6,11 @@
 
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "lib/host/cgroup.h"
+#include "tests/support/event_listener.h"
 #include "tests/support/require.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/test_node.h"
@@ -25,80 +24,6 @@ constexpr cri::ContainerEventType kCreated = cri::CONTAINER_CREATED_EVENT;
 constexpr cri::ContainerEventType kStarted = cri::CONTAINER_STARTED_EVENT;
 constexpr cri::ContainerEventType kStopped = cri::CONTAINER_STOPPED_EVENT;
 constexpr cri::ContainerEventType kDeleted = cri::CONTAINER_DELETED_EVENT;
-
-// Reads all there is, on a thread of its own.
-class Listener {
- public:
-  explicit Listener(TestNode& node)
-      : stream_(node.runtime().GetContainerEvents(&context_, {})) {
-    // From here on nothing is missed.
-    stream_->WaitForInitialMetadata();
-    thread_ = std::thread([this] { Read(); });
-  }
-
-  ~Listener() {
-    context_.TryCancel();
-    if (thread_.joinable()) thread_.join();
-  }
-
-  // The types of a container's events once there are `count` of them.
-  std::vector<cri::ContainerEventType> Of(const std::string& container,
-                                          size_t count) {
-    const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return TypesOf(container).size() >= count;
-    };
-    absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&enough), absl::Seconds(20));
-    return TypesOf(container);
-  }
-
-  cri::ContainerEventResponse Find(const std::string& container,
-                                   cri::ContainerEventType type) {
-    absl::MutexLock lock(&mutex_);
-    for (const auto& event : events_) {
-      if (event.container_id() == container &&
-          event.container_event_type() == type) {
-        return event;
-      }
-    }
-    ADD_FAILURE() << "no such event of " << container;
-    return {};
-  }
-
-  // How the stream ended.
-  absl::Status End() {
-    thread_.join();
-    return FromGrpc(stream_->Finish());
-  }
-
- private:
-  void Read() {
-    cri::ContainerEventResponse event;
-    while (stream_->Read(&event)) {
-      absl::MutexLock lock(&mutex_);
-      events_.push_back(event);
-    }
-  }
-
-  std::vector<cri::ContainerEventType> TypesOf(const std::string& container)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    std::vector<cri::ContainerEventType> types;
-    int64_t last = 0;
-    for (const auto& event : events_) {
-      if (event.container_id() != container) continue;
-      types.push_back(event.container_event_type());
-      EXPECT_GE(event.created_at(), last);
-      last = event.created_at();
-    }
-    return types;
-  }
-
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReader<cri::ContainerEventResponse>> stream_;
-  absl::Mutex mutex_;
-  std::vector<cri::ContainerEventResponse> events_ ABSL_GUARDED_BY(mutex_);
-  std::thread thread_;
-};
 
 class EventsTest : public ::testing::Test {
  protected:
@@ -119,7 +44,7 @@ class EventsTest : public ::testing::Test {
 };
 
 TEST_F(EventsTest, TheWholeLifeOfAPodIsToldInOrder) {
-  Listener listener(*node_);
+  EventListener listener(*node_);
   ASSERT_OK_AND_ASSIGN(const auto run, node_->Run("web", web_));
   ASSERT_OK(node_->StopContainer(run.container, 0));
   ASSERT_OK(node_->RemoveContainer(run.container));
@@ -148,7 +73,7 @@ TEST_F(EventsTest, TheWholeLifeOfAPodIsToldInOrder) {
 }
 
 TEST_F(EventsTest, AGuestThatEndsByItselfIsToldWithItsExitCode) {
-  Listener listener(*node_);
+  EventListener listener(*node_);
   ASSERT_OK_AND_ASSIGN(const auto run,
                        node_->Run("exit", exit_, {"--status=7"}));
   EXPECT_THAT(listener.Of(run.container, 3),
@@ -161,7 +86,7 @@ TEST_F(EventsTest, AGuestThatEndsByItselfIsToldWithItsExitCode) {
 
 TEST_F(EventsTest, AContainerThatCannotStartIsToldAsStopped) {
   node_->InjectFault("container.task");
-  Listener listener(*node_);
+  EventListener listener(*node_);
   ASSERT_OK_AND_ASSIGN(const std::string pod, node_->RunPod("web"));
   ASSERT_OK_AND_ASSIGN(const std::string container,
                        node_->Create(pod, node_->ContainerConfig(web_, {})));
@@ -181,7 +106,7 @@ TEST_F(EventsTest, EndsThatARestartedDaemonNoticesAreTold) {
                                                        "/" + ends.container));
   ASSERT_OK(tender.KillAll());
   node_->Start();
-  Listener listener(*node_);
+  EventListener listener(*node_);
   EXPECT_THAT(listener.Of(ends.container, 1), ElementsAre(kStopped));
   ASSERT_OK(node_->StopContainer(stays.container, 0));
   EXPECT_THAT(listener.Of(stays.container, 1), ElementsAre(kStopped));
@@ -194,7 +119,7 @@ TEST_F(EventsTest, OneThatDoesNotReadHoldsUpNobody) {
   grpc::ClientContext context;
   const auto deaf = node_->runtime().GetContainerEvents(&context, {});
   deaf->WaitForInitialMetadata();
-  Listener listener(*node_);
+  EventListener listener(*node_);
   // Each event carries them twice, so a few hundred fill window and queue.
   cri::PodSandboxConfig config = node_->PodConfig("large");
   (*config.mutable_annotations())["large"] = std::string(200 << 10, 'x');
@@ -217,7 +142,7 @@ TEST_F(EventsTest, OneThatDoesNotReadHoldsUpNobody) {
 }
 
 TEST_F(EventsTest, TheStreamEndsWithTheDaemonAtOnce) {
-  Listener listener(*node_);
+  EventListener listener(*node_);
   const absl::Time start = absl::Now();
   node_->Stop(SIGTERM);
   // Calls under way are given five seconds.
@@ -235,7 +160,7 @@ TEST_F(EventsTest, ASubscriberThatGoesIsForgotten) {
     context.TryCancel();
     EXPECT_TRUE(absl::IsCancelled(FromGrpc(stream->Finish())));
   }
-  Listener listener(*node_);
+  EventListener listener(*node_);
   ASSERT_OK_AND_ASSIGN(const std::string pod, node_->RunPod("web"));
   EXPECT_THAT(listener.Of(pod, 2), ElementsAre(kCreated, kStarted));
 }
