@@ -8,6 +8,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "cri/metrics/families.h"
+#include "lib/base/event.h"
 
 namespace serai::cri {
 namespace {
@@ -17,9 +18,15 @@ using prometheus::MetricFamily;
 // What has come so far; shared with the shims' answers, which may come late.
 struct Answers {
   absl::Mutex mutex;
-  size_t awaited ABSL_GUARDED_BY(mutex) = 0;
+  // The asking itself is one of them.
+  size_t awaited ABSL_GUARDED_BY(mutex) = 1;
+  serai::Event all_came;
   std::vector<std::pair<std::shared_ptr<Container>, std::vector<DeviceUse>>>
       given ABSL_GUARDED_BY(mutex);
+
+  void OneLess() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    if (--awaited == 0) all_came.Notify();
+  }
 };
 
 void Ask(const std::shared_ptr<Container>& container, Shim& shim,
@@ -32,11 +39,11 @@ void Ask(const std::shared_ptr<Container>& container, Shim& shim,
                                   absl::StatusOr<std::vector<DeviceUse>> use) {
     container->devices_asked = false;
     absl::MutexLock lock(&answers->mutex);
-    --answers->awaited;
     // A guest that has ended meanwhile has none.
     if (use.ok()) {
       answers->given.emplace_back(container, *std::move(use));
     }
+    answers->OneLess();
   });
 }
 
@@ -101,7 +108,8 @@ void DeviceCollector::Collect(absl::Duration patience,
   const auto answers = std::make_shared<Answers>();
   size_t silent = 0;
   for (const auto& container : store_.Containers()) {
-    if (PhaseOf(*container->record.Read()) != ContainerPhase::kRunning) continue;
+    if (PhaseOf(*container->record.Read()) != ContainerPhase::kRunning)
+      continue;
     const auto pod = store_.FindPod(container->pod_id);
     const auto shim = pod.ok() ? (*pod)->shim() : nullptr;
     if (shim == nullptr) continue;
@@ -114,11 +122,12 @@ void DeviceCollector::Collect(absl::Duration patience,
   DeviceFamilies net = NetFamilies();
   DeviceFamilies block = BlockFamilies();
   {
-    const auto all_came = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(answers->mutex) {
-      return answers->awaited == 0;
-    };
     absl::MutexLock lock(&answers->mutex);
-    answers->mutex.AwaitWithTimeout(absl::Condition(&all_came), patience);
+    answers->OneLess();
+  }
+  answers->all_came.WaitForNotificationWithTimeout(patience);
+  {
+    absl::MutexLock lock(&answers->mutex);
     silent += answers->awaited;
     for (const auto& [container, devices] : answers->given) {
       const ContainerRecord record = container->record.Get();

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "lib/base/deadline.h"
 #include "lib/base/status.h"
 
 namespace prometheus {
@@ -36,9 +36,9 @@ void CountGuestEnd(const std::string& reason);
 // Does `work`, which returns a Status or a StatusOr, and counts it as `step`.
 template <typename Work>
 auto Timed(Step step, Work&& work) {
-  const absl::Time start = absl::Now();
+  const Stopwatch watch;
   auto result = work();
-  CountStep(step, result.ok(), absl::Now() - start);
+  CountStep(step, result.ok(), watch.Elapsed());
   return result;
 }
 

@@ -3,9 +3,9 @@
 
 #include <cstring>
 
-#include "absl/time/clock.h"
 #include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
+#include "lib/base/deadline.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
@@ -37,9 +37,9 @@ grpc::Status Answer(const char* method, const std::string& id,
   const LogScope scope;
   NoteForLog(LogField::kMethod, method);
   NoteForLog(FieldOf(method), id);
-  const absl::Time start = absl::Now();
+  const Stopwatch watch;
   const absl::Status status = work();
-  const absl::Duration time = absl::Now() - start;
+  const absl::Duration time = watch.Elapsed();
   CountCall(method, status.code(), time);
   const double milliseconds = absl::ToDoubleMilliseconds(time);
   if (status.ok()) {

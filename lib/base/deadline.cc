@@ -29,4 +29,8 @@ int Deadline::PollTimeout() const {
       std::numeric_limits<int>::max()));
 }
 
+Stopwatch::Stopwatch() : start_(Monotonic()) {}
+
+absl::Duration Stopwatch::Elapsed() const { return Monotonic() - start_; }
+
 }  // namespace serai

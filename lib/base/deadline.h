@@ -25,4 +25,14 @@ class Deadline {
   absl::Duration at_;  // since the clock's beginning
 };
 
+// How long something takes, from the making of it on; never negative.
+class Stopwatch {
+ public:
+  Stopwatch();
+  absl::Duration Elapsed() const;
+
+ private:
+  absl::Duration start_;  // since the clock's beginning
+};
+
 }  // namespace serai
