@@ -60,10 +60,14 @@ void SpdyConnection::Read() {
   transport_->ReadSome(
       boost::asio::buffer(buffer_),
       [self = shared_from_this()](boost::system::error_code error, size_t n) {
+        if (!error) {
+          self->last_active_ = std::chrono::steady_clock::now();
+          self->Receive(absl::string_view(self->buffer_.data(), n));
+        }
+        // Only now: who takes some of it while it is parsed makes the session
+        // ask for more, which would come over what has yet to be parsed.
         self->reading_ = false;
         if (error) return self->Close();
-        self->last_active_ = std::chrono::steady_clock::now();
-        self->Receive(absl::string_view(self->buffer_.data(), n));
         self->Read();
       });
 }

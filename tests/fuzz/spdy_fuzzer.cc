@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames come the same whether the bytes arrive at once or one by one; a
-// session survives them, and holds no more than it may.
+// session survives them, and holds no more than it may; and a connection that
+// stops reading for what is unread, and goes on, gives its streams the same.
 #include <algorithm>
+#include <boost/asio/io_context.hpp>
 #include <string>
 #include <vector>
 
 #include "cri/streaming/channel_message.h"
 #include "cri/streaming/spdy/session.h"
+#include "cri/streaming/spdy_connection.h"
 #include "tests/cri/streaming/fake_host.h"
+#include "tests/cri/streaming/fake_service.h"
+#include "tests/cri/streaming/fake_transport.h"
 #include "tests/fuzz/check.h"
 
 namespace serai::cri::spdy {
@@ -81,6 +86,67 @@ void RunSession(absl::string_view bytes) {
   FUZZ_CHECK(session.unread() == 0);
 }
 
+// Half of the streams are read when nothing else goes on only.
+class Hesitant final : public streaming::Service {
+ public:
+  void Start(std::function<void()> finish) override {
+    service_.Start(std::move(finish));
+  }
+  void OnStream(std::shared_ptr<streaming::Stream> stream, uint32_t id,
+                const Headers&) override {
+    const bool late = id % 4 == 1;
+    service_.OnStream(std::move(stream), id,
+                      {{"streamtype", late ? "left" : "read"}});
+    if (late) late_.push_back(id);
+  }
+  void OnClosed() override { service_.OnClosed(); }
+
+  void ReadLate() {
+    for (const uint32_t id : std::exchange(late_, {})) service_.ReadAll(id);
+  }
+  // Of the streams that were read at once: a reset takes the others' bytes.
+  std::map<uint32_t, std::string> got() const {
+    std::map<uint32_t, std::string> got;
+    for (const auto& [id, bytes] : service_.got) {
+      if (id % 4 != 1) got[id] = bytes;
+    }
+    return got;
+  }
+
+ private:
+  streaming::FakeService service_;
+  std::vector<uint32_t> late_;
+};
+
+void RunConnection(absl::string_view bytes) {
+  Hesitant at_once;
+  {
+    FakeHost host;
+    host.service = &at_once;
+    Session session(host);
+    (void)session.Receive(bytes);
+  }
+  boost::asio::io_context io;
+  const auto transport =
+      std::make_shared<streaming::FakeTransport>(io.get_executor());
+  const auto service = std::make_shared<Hesitant>();
+  transport->Receive(std::string(bytes));
+  std::make_shared<streaming::SpdyConnection>(io.get_executor(), transport,
+                                              service)
+      ->Start("");
+  for (size_t left = bytes.size() + 1; left > transport->left();) {
+    left = transport->left();
+    io.poll();
+    service->ReadLate();
+    io.poll();
+  }
+  FUZZ_CHECK(transport->left() == 0);
+  FUZZ_CHECK(!transport->misused);
+  FUZZ_CHECK(service->got() == at_once.got());
+  transport->Close();
+  io.poll();
+}
+
 }  // namespace
 }  // namespace serai::cri::spdy
 
@@ -98,6 +164,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   FUZZ_CHECK(at_once == one_by_one);
   RunSession(bytes);
+  RunConnection(bytes);
 
   // Headers by themselves, compressed and not.
   HeaderDecoder().Decode(bytes).IgnoreError();

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "cri/streaming/service.h"
 #include "cri/streaming/spdy/bytes.h"
 #include "cri/streaming/spdy/frame.h"
 #include "cri/streaming/spdy/header_block.h"
@@ -23,9 +24,11 @@ class FakeHost final : public Session::Host {
   }
   void OnStream(std::shared_ptr<streaming::Stream> stream, uint32_t id,
                 const Headers& headers) override {
-    streams.push_back(std::move(stream));
-    ids.push_back(id);
     last_headers = headers;
+    if (service != nullptr) {
+      return service->OnStream(std::move(stream), id, headers);
+    }
+    streams.push_back(std::move(stream));
   }
   void OnReadable() override { ++readable; }
 
@@ -61,8 +64,8 @@ class FakeHost final : public Session::Host {
   std::string sent;
   std::vector<streaming::Stream::Done> waiting;
   std::vector<std::shared_ptr<streaming::Stream>> streams;
-  std::vector<uint32_t> ids;
   Headers last_headers;
+  streaming::Service* service = nullptr;  // gets the streams, when it is set
   int readable = 0;
 
  private:
@@ -110,6 +113,13 @@ inline std::string ClientSynStream(HeaderEncoder& encoder, uint32_t id,
 inline std::string ClientData(uint32_t id, absl::string_view data,
                               bool fin = false) {
   return DataFrameHeader(id, data.size(), fin) + std::string(data);
+}
+
+inline std::string ClientReset(uint32_t id) {
+  std::string payload;
+  Append32(payload, id);
+  Append32(payload, 5);  // cancelled
+  return ClientFrame(FrameType::kRstStream, 0, payload);
 }
 
 }  // namespace serai::cri::spdy
