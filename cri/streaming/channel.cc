@@ -30,6 +30,10 @@ void Channel::Discard() {
   if (connection_ != nullptr) connection_->Consumed(size);
 }
 
+void Channel::OnAbort(Done aborted) {
+  aborted_ = connection_ == nullptr ? nullptr : std::move(aborted);
+}
+
 void Channel::Receive(absl::string_view data) {
   if (discards_ || received_end_ || connection_ == nullptr) return;
   connection_->unread_ += data.size();

@@ -27,7 +27,7 @@ class Channel final : public Stream,
   void Reset() override { Drop(); }
   void Read(Got got) override;
   void Discard() override;
-  void OnAbort(Done aborted) override { aborted_ = std::move(aborted); }
+  void OnAbort(Done aborted) override;
 
   // For the connection.
   void Receive(absl::string_view data);

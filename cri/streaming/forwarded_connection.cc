@@ -3,7 +3,6 @@
 
 #include <array>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/write.hpp>
 #include <chrono>
 #include <utility>
 
@@ -16,6 +15,7 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using boost::system::error_code;
+using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kDialTimeout(10);
 constexpr size_t kChunkBytes = 32 << 10;
@@ -26,14 +26,16 @@ ForwardedConnection::ForwardedConnection(const asio::any_io_executor& executor,
                                          std::string pod, uint16_t port,
                                          std::shared_ptr<Stream> data,
                                          std::shared_ptr<Stream> error,
-                                         std::function<void()> ended)
+                                         std::function<void()> ended,
+                                         Clock::duration stall_timeout)
     : pod_(std::move(pod)),
       port_(port),
       data_(std::move(data)),
       error_(std::move(error)),
       ended_(std::move(ended)),
+      stall_timeout_(stall_timeout),
       socket_(executor),
-      dial_timer_(executor) {}
+      timer_(executor) {}
 
 void ForwardedConnection::Start(
     absl::StatusOr<std::vector<std::string>> addresses) {
@@ -52,15 +54,15 @@ void ForwardedConnection::Dial() {
   const asio::ip::address address =
       asio::ip::make_address(addresses_[next_address_], error);
   if (error) return OnDialled(error);
-  dial_timer_.expires_after(kDialTimeout);
-  dial_timer_.async_wait([self = shared_from_this()](error_code cancelled) {
+  timer_.expires_after(kDialTimeout);
+  timer_.async_wait([self = shared_from_this()](error_code cancelled) {
     error_code ignored;
     // The connect ends then, and says that it was cancelled.
     if (!cancelled) self->socket_.cancel(ignored);
   });
   socket_.async_connect(tcp::endpoint(address, port_),
                         [self = shared_from_this()](error_code result) {
-                          self->dial_timer_.cancel();
+                          self->timer_.cancel();
                           if (!self->closed_) self->OnDialled(result);
                         });
 }
@@ -88,7 +90,11 @@ void ForwardedConnection::OnDialled(error_code error) {
 void ForwardedConnection::ReadClient() {
   data_->Read([self = shared_from_this()](std::string bytes) {
     if (self->closed_) return;
-    if (!bytes.empty()) return self->WritePod(std::move(bytes));
+    if (!bytes.empty()) {
+      self->to_pod_ = std::move(bytes);
+      self->written_ = 0;
+      return self->WritePod();
+    }
     self->client_ended_ = true;
     error_code error;
     self->socket_.shutdown(tcp::socket::shutdown_send, error);
@@ -96,20 +102,32 @@ void ForwardedConnection::ReadClient() {
   });
 }
 
-void ForwardedConnection::WritePod(std::string bytes) {
-  to_pod_ = std::move(bytes);
-  asio::async_write(socket_, asio::buffer(to_pod_),
-                    [self = shared_from_this()](error_code error, size_t) {
-                      if (self->closed_) return;
-                      self->to_pod_ = {};
-                      if (!error) return self->ReadClient();
-                      // The pod takes no more. What it has said before is read
-                      // to its end.
-                      self->refused_ = !self->pod_ended_;
-                      self->data_->Discard();
-                      self->client_ended_ = true;
-                      self->EndIfDone();
-                    });
+void ForwardedConnection::WritePod() {
+  timer_.expires_after(stall_timeout_);
+  timer_.async_wait([self = shared_from_this()](error_code cancelled) {
+    if (cancelled || self->closed_) return;
+    self->Break("write", asio::error::timed_out);
+  });
+  socket_.async_write_some(
+      asio::buffer(to_pod_) + written_,
+      [self = shared_from_this()](error_code error, size_t size) {
+        if (self->closed_) return;
+        self->written_ += size;
+        const bool more = self->written_ < self->to_pod_.size();
+        if (!error && more) return self->WritePod();
+        self->timer_.cancel();
+        self->to_pod_ = {};
+        if (error) return self->OnPodRefuses();
+        self->ReadClient();
+      });
+}
+
+// It takes no more. What it has said before is read to its end.
+void ForwardedConnection::OnPodRefuses() {
+  refused_ = !pod_ended_;
+  data_->Discard();
+  client_ended_ = true;
+  EndIfDone();
 }
 
 // A connection that is quiet holds no buffer.
@@ -173,7 +191,7 @@ void ForwardedConnection::Close() {
   if (std::exchange(closed_, true)) return;
   error_code ignored;
   socket_.close(ignored);
-  dial_timer_.cancel();
+  timer_.cancel();
   // It holds this object.
   data_->OnAbort(nullptr);
   // When the client has reset its data stream, it still reads this one.

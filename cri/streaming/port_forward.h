@@ -12,11 +12,14 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cri/streaming/backend.h"
 #include "cri/streaming/service.h"
 
 namespace serai::cri::streaming {
+
+class ForwardedConnection;
 
 class PortForward final : public Service,
                           public std::enable_shared_from_this<PortForward> {
@@ -42,7 +45,7 @@ class PortForward final : public Service,
   // Headers: streamtype "data" or "error", port, and requestid.
   void OnStream(std::shared_ptr<Stream> stream, uint32_t id,
                 const spdy::Headers& headers) override;
-  void OnClosed() override { pairs_.clear(); }
+  void OnClosed() override;
 
  private:
   // Of which one stream has yet to come.
@@ -53,8 +56,13 @@ class PortForward final : public Service,
     std::shared_ptr<Stream> error;
     boost::asio::steady_timer timer;
   };
-  void Forward(uint16_t port, const Pair& pair);
+  std::unique_ptr<Pair> NewPair(const std::string& request);
+  // Null when it is not there any more.
+  std::unique_ptr<Pair> TakePair(const std::string& request);
   void Expire(const std::string& request);
+  void Forward(uint16_t port, const Pair& pair);
+  // A connection is over, or could not be made.
+  void OnEnd();
 
   const boost::asio::any_io_executor executor_;
   Backend& backend_;
@@ -63,6 +71,9 @@ class PortForward final : public Service,
   const std::shared_ptr<const int> forwarded_;
   std::function<void()> finish_;
   std::map<std::string, std::unique_ptr<Pair>> pairs_;
+  // The last bytes may be on their way to a pod when both streams are over,
+  // and nothing tells the connection any more that the client is gone.
+  std::vector<std::weak_ptr<ForwardedConnection>> open_;
 };
 
 }  // namespace serai::cri::streaming

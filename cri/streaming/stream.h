@@ -35,7 +35,8 @@ class Stream {
 
   // `aborted` is called once when the client resets the stream or is gone. The
   // callbacks of Read and Write that wait then are dropped. Replaces the one
-  // before it. Not called after Reset.
+  // before it. Not called after Reset, nor kept when the stream is over
+  // already: it mostly holds who holds the stream.
   virtual void OnAbort(Done aborted) = 0;
 };
 

@@ -155,6 +155,27 @@ TEST_F(HostileStreamTest, AMillionStreamsAreRefused) {
   ExpectSmall();
 }
 
+TEST_F(HostileStreamTest, HalvesOfPairsThatAreResetTakeNoRoom) {
+  ASSERT_OK_AND_ASSIGN(const auto client, ForwardPorts(web_.pod));
+  for (uint32_t id = 1; id < 100'000; id += 2) {
+    std::string number;
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      number.push_back(static_cast<char>(id >> shift));
+    }
+    const std::string block = client->Compress(SpdyClient::Block(
+        {{"streamtype", "data"},
+         {"port", "80"},
+         {"requestid", absl::StrCat(std::string(50, 'x'), id)}}));
+    ASSERT_OK(client->Send(
+        SpdyClient::ControlFrame(1, 0, number + std::string(6, '\0') + block) +
+        SpdyClient::ControlFrame(3, 0, number + std::string("\0\0\0\5", 4))));
+  }
+  ASSERT_OK(client->Ping(99));
+  ASSERT_OK(client->PumpUntil([&] { return !client->pings().empty(); }));
+  ExpectSmall();
+  ExpectAnswer(1);
+}
+
 TEST_F(HostileStreamTest, WhoDoesNotReadIsNotWrittenFor) {
   ASSERT_OK_AND_ASSIGN(const auto client, ForwardPorts(web_.pod));
   std::vector<Pair> pairs;
@@ -193,11 +214,16 @@ TEST_F(HostileStreamTest, StreamsThatFitNowhereAreReset) {
     ASSERT_OK_AND_ASSIGN(const std::string message, client->ReadToEnd(*error));
     EXPECT_THAT(message, HasSubstr("is no TCP port"));
   }
-  // The same again.
-  ASSERT_OK_AND_ASSIGN(const Pair pair, Connect(*client, 80, 7));
-  ASSERT_OK_AND_ASSIGN(const Pair again, Connect(*client, 80, 7));
-  ASSERT_OK(client->Write(*again.data, kGetRoot));
-  EXPECT_OK(client->ReadToEnd(*again.data));
+  // The same again, before its pair is whole.
+  SpdyClient::Headers headers = {
+      {"port", "80"}, {"requestid", "7"}, {"streamtype", "error"}};
+  ASSERT_OK(client->Open(headers));
+  ASSERT_OK_AND_ASSIGN(const auto again, client->Open(headers));
+  ASSERT_OK(client->PumpUntil([&] { return again->reset != 0; }));
+  headers.back().second = "data";
+  ASSERT_OK_AND_ASSIGN(const auto data, client->Open(headers));
+  ASSERT_OK(client->Write(*data, kGetRoot));
+  EXPECT_OK(client->ReadToEnd(*data));
 }
 
 }  // namespace

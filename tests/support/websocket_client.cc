@@ -75,6 +75,11 @@ absl::Status WebSocketClient::Send(Opcode opcode, absl::string_view data) {
   std::string frame(1, static_cast<char>(0x80 | opcode));
   if (data.size() < 126) {
     frame.push_back(static_cast<char>(0x80 | data.size()));
+  } else if (data.size() < 1 << 16) {
+    // Who gives a length has to use the shortest form.
+    frame.push_back(static_cast<char>(0x80 | 126));
+    frame.push_back(static_cast<char>(data.size() >> 8));
+    frame.push_back(static_cast<char>(data.size()));
   } else {
     frame.push_back(static_cast<char>(0x80 | 127));
     for (int shift = 56; shift >= 0; shift -= 8) {

@@ -41,6 +41,10 @@ void SpdyStream::Discard() {
   received_.clear();
 }
 
+void SpdyStream::OnAbort(Done aborted) {
+  aborted_ = session_ == nullptr ? nullptr : std::move(aborted);
+}
+
 void SpdyStream::Receive(absl::string_view data) {
   session_->unread_ += data.size();
   if (discards_) {

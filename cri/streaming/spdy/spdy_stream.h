@@ -26,7 +26,7 @@ class SpdyStream final : public streaming::Stream,
   void Reset() override;
   void Read(Got got) override;
   void Discard() override;
-  void OnAbort(Done aborted) override { aborted_ = std::move(aborted); }
+  void OnAbort(Done aborted) override;
 
  private:
   friend class Session;
