@@ -60,10 +60,15 @@ void Attach::OnStream(std::shared_ptr<Stream> stream, uint32_t,
                       const spdy::Headers& headers) {
   if (closed_) return stream->Reset();
   const auto place = StreamOf(spdy::HeaderValue(headers, "streamtype"));
-  if (place == nullptr || *place != nullptr) return stream->Reset();
+  if (begun_ || place == nullptr || *place != nullptr) return stream->Reset();
   stream->Discard();
   *place = std::move(stream);
-  if (begun_ || !AllThere()) return;
+  if (place == &out_) {
+    out_->OnAbort([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->OnOutReset();
+    });
+  }
+  if (!AllThere()) return;
   begun_ = true;
   timer_.cancel();
   watch_ = backend_.WatchConsole(request_.container);
@@ -89,17 +94,24 @@ void Attach::OnPiece(absl::StatusOr<ConsolePiece> piece) {
   // lines.
   if (offset_ != 0 && piece->lost != 0) TellLoss(*piece);
   offset_ = piece->next_offset;
-  const auto next = [this, ended = piece->ended] {
-    if (ended) {
-      Finish(absl::OkStatus());
-    } else {
-      Ask();
-    }
-  };
-  if (out_ == nullptr || piece->data.empty()) return next();
-  out_->Write(std::move(piece->data), [self = shared_from_this(), next] {
-    if (!self->closed_) next();
+  ended_ = piece->ended;
+  if (out_ == nullptr || piece->data.empty()) return OnTaken();
+  writing_ = true;
+  out_->Write(std::move(piece->data), [self = shared_from_this()] {
+    if (!self->closed_) self->OnTaken();
   });
+}
+
+void Attach::OnTaken() {
+  writing_ = false;
+  if (ended_) return Finish(absl::OkStatus());
+  Ask();
+}
+
+// The client still waits for how it ends.
+void Attach::OnOutReset() {
+  out_ = nullptr;
+  if (writing_ && !closed_) OnTaken();
 }
 
 void Attach::TellLoss(ConsolePiece& piece) {

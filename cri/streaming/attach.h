@@ -43,6 +43,9 @@ class Attach final : public Service,
   bool AllThere() const;
   void Ask();
   void OnPiece(absl::StatusOr<ConsolePiece> piece);
+  // The last piece is on its way, or nobody wants it any more.
+  void OnTaken();
+  void OnOutReset();
   void TellLoss(ConsolePiece& piece);
   void Finish(const absl::Status& status);
 
@@ -61,6 +64,8 @@ class Attach final : public Service,
   std::shared_ptr<Stream> resize_;
   std::shared_ptr<const void> watch_;  // of the console, for its end
   uint64_t offset_ = 0;
+  bool ended_ = false;    // the guest; the last piece was its end
+  bool writing_ = false;  // a piece
   bool begun_ = false;
   bool closed_ = false;
 };

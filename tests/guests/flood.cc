@@ -16,10 +16,12 @@ constexpr OptionSpec kOptions[] = {
     {"lines", "how many lines, 100000 unless given"},
     {"bytes", "bytes of a line without its newline, 64 unless given"},
     {"no-newline", "leave the newlines out"},
+    {"wait", "seconds before the first line, 0 unless given"},
 };
 
 constexpr size_t kMinBytes = 8;  // the number
 constexpr size_t kMaxBytes = 256 << 10;
+constexpr uint64_t kMaxWait = 1000;
 
 char line[kMaxBytes + 1];
 
@@ -35,6 +37,11 @@ int Main() {
   }
   size_t size = bytes;
   if (!options.Flag("no-newline")) line[size++] = '\n';
+  const uint64_t begin =
+      MonotonicTime() + options.Number("wait", 0, kMaxWait) * kSecond;
+  for (uint64_t now = MonotonicTime(); now < begin; now = MonotonicTime()) {
+    Poll(begin - now);
+  }
   for (uint64_t i = 1; i <= lines; ++i) {
     // "00000001ijklm…"
     Writer(line, kMinBytes).AppendNumber(i, 10, kMinBytes);
