@@ -33,14 +33,10 @@ inline constexpr uint8_t kFlagUnidirectional = 2;
 // In SETTINGS frames.
 inline constexpr uint32_t kSettingInitialWindowSize = 7;
 
-// Why a stream was reset.
+// Why we reset a stream.
 enum class ResetStatus : uint32_t {
-  kProtocolError = 1,
-  kInvalidStream = 2,
   kRefusedStream = 3,
   kCancel = 5,
-  kInternalError = 6,
-  kFlowControlError = 7,
 };
 
 enum class GoAwayStatus : uint32_t { kOk = 0, kProtocolError = 1 };

@@ -125,6 +125,7 @@ absl::Status Session::OnSettings(const ControlFrame& frame) {
     if (window > kMaxWindow) return Broken("a window that is too large");
     stream_windows_ = true;
   }
+  if (window == initial_window_) return absl::OkStatus();
   for (const auto& [id, stream] : streams_) {
     stream->window_ += window - initial_window_;
   }

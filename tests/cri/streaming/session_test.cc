@@ -113,6 +113,26 @@ TEST_F(SessionTest, AClientThatHasWindowsIsHeeded) {
   EXPECT_FALSE(update(0, 0x7fffffff).ok());
 }
 
+TEST_F(SessionTest, SettingsThatChangeNoWindowBindNothing) {
+  const auto stream = Open(1);
+  std::string empty;
+  Append32(empty, 0);
+  ASSERT_OK(session_.Receive(ClientFrame(FrameType::kSettings, 0, empty)));
+  host_.Frames();
+  stream->Write(std::string(200'000, 'x'), nullptr);
+  EXPECT_EQ(host_.sent.size(), 200'008U);
+  // The window of the beginning, made explicit, does.
+  std::string same;
+  Append32(same, 1);
+  Append32(same, kSettingInitialWindowSize);
+  Append32(same, 64 << 10);
+  ASSERT_OK(session_.Receive(ClientFrame(FrameType::kSettings, 0, same)));
+  const auto other = Open(3);
+  host_.Frames();
+  other->Write(std::string(200'000, 'x'), nullptr);
+  EXPECT_EQ(host_.sent.size(), 8U + (64 << 10));
+}
+
 TEST_F(SessionTest, UnreadDataStopsReadingAndReadDataIsAcknowledged) {
   const auto stream = Open(1);
   const auto other = Open(3);
