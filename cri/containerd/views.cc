@@ -125,8 +125,9 @@ absl::Status Views::RemoveNow(const std::string& holder) {
   const absl::Status removed =
       client_.RemoveSnapshot(record.snapshotter(), Key(holder));
   const absl::Time made = absl::FromUnixNanos(record.created_at_ns());
-  const bool never_there =
-      absl::IsNotFound(removed) && absl::Now() - made > kSettled;
+  // Someone may have set the clock back since.
+  const bool never_there = absl::IsNotFound(removed) &&
+                           absl::AbsDuration(absl::Now() - made) > kSettled;
   if (!removed.ok() && !never_there) return removed;
   RETURN_IF_ERROR(FaultPoint("image.view-removed"));
   return RemovePath(path);

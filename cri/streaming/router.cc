@@ -3,7 +3,6 @@
 
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "cri/streaming/attach.h"
 #include "cri/streaming/channel_connection.h"
 #include "cri/streaming/channel_sets.h"
@@ -12,6 +11,7 @@
 #include "cri/streaming/socket_transport.h"
 #include "cri/streaming/spdy_connection.h"
 #include "cri/streaming/websocket.h"
+#include "lib/base/deadline.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri::streaming {
@@ -34,7 +34,7 @@ absl::Status Router::TryServe(
         kMaxConnections, " clients are attached or forward ports already"));
   }
   ASSIGN_OR_RETURN(const Request request,
-                   parts_.tokens.Take(target.token, absl::Now()));
+                   parts_.tokens.Take(target.token, MonotonicNow()));
   const bool attaches = std::holds_alternative<AttachRequest>(request);
   if (attaches != (target.action == "attach")) {
     return absl::NotFoundError("this token is for another path");

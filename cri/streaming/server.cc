@@ -10,12 +10,12 @@
 #include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "cri/streaming/http_connection.h"
 #include "cri/streaming/listen_address.h"
 #include "cri/streaming/poster.h"
 #include "cri/streaming/router.h"
 #include "cri/streaming/tls.h"
+#include "lib/base/deadline.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri::streaming {
@@ -139,8 +139,9 @@ absl::StatusOr<std::string> Server::PortForwardUrl(PortForwardRequest request) {
 
 absl::StatusOr<std::string> Server::Url(absl::string_view action,
                                         Request request) {
-  ASSIGN_OR_RETURN(const std::string token,
-                   listener_->tokens().Insert(std::move(request), absl::Now()));
+  ASSIGN_OR_RETURN(
+      const std::string token,
+      listener_->tokens().Insert(std::move(request), MonotonicNow()));
   return absl::StrCat(base_url_, "/", action, "/", token);
 }
 

@@ -25,7 +25,7 @@ absl::StatusOr<std::string> NewToken() {
 }  // namespace
 
 absl::StatusOr<std::string> TokenCache::Insert(Request request,
-                                               absl::Time now) {
+                                               absl::Duration now) {
   ASSIGN_OR_RETURN(std::string token, NewToken());
   absl::MutexLock lock(&mutex_);
   while (!oldest_.empty() && oldest_.front().first <= now) {
@@ -38,14 +38,14 @@ absl::StatusOr<std::string> TokenCache::Insert(Request request,
                      " URLs were given out within a minute that nobody has "
                      "come for; try again in a minute"));
   }
-  const absl::Time expires = now + kLifetime;
+  const absl::Duration expires = now + kLifetime;
   oldest_.emplace_back(expires, token);
   entries_.emplace(token, Entry{std::move(request), expires});
   return token;
 }
 
 absl::StatusOr<Request> TokenCache::Take(absl::string_view token,
-                                         absl::Time now) {
+                                         absl::Duration now) {
   absl::MutexLock lock(&mutex_);
   const auto found = entries_.find(token);
   if (found == entries_.end() || found->second.expires <= now) {

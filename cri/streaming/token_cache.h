@@ -41,23 +41,25 @@ class TokenCache {
   static constexpr absl::Duration kLifetime = absl::Minutes(1);
   static constexpr size_t kMaxTokens = 1000;
 
+  // `now` is the monotonic clock's (lib/base/deadline.h).
+  //
   // A token for the request. RESOURCE_EXHAUSTED when too many wait.
-  absl::StatusOr<std::string> Insert(Request request, absl::Time now);
+  absl::StatusOr<std::string> Insert(Request request, absl::Duration now);
 
   // The request, which is then forgotten. NOT_FOUND for a token that is none,
   // was taken, or is too old.
-  absl::StatusOr<Request> Take(absl::string_view token, absl::Time now);
+  absl::StatusOr<Request> Take(absl::string_view token, absl::Duration now);
 
  private:
   struct Entry {
     Request request;
-    absl::Time expires;
+    absl::Duration expires;
   };
 
   absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);
   // In the order of their expiry; taken ones too.
-  std::deque<std::pair<absl::Time, std::string>> oldest_
+  std::deque<std::pair<absl::Duration, std::string>> oldest_
       ABSL_GUARDED_BY(mutex_);
 };
 

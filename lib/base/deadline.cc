@@ -7,20 +7,17 @@
 #include <limits>
 
 namespace serai {
-namespace {
 
-absl::Duration Monotonic() {
+absl::Duration MonotonicNow() {
   timespec now = {};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return absl::DurationFromTimespec(now);
 }
 
-}  // namespace
-
-Deadline::Deadline(absl::Duration timeout) : at_(Monotonic() + timeout) {}
+Deadline::Deadline(absl::Duration timeout) : at_(MonotonicNow() + timeout) {}
 
 absl::Duration Deadline::Left() const {
-  return std::max(at_ - Monotonic(), absl::ZeroDuration());
+  return std::max(at_ - MonotonicNow(), absl::ZeroDuration());
 }
 
 int Deadline::PollTimeout() const {

@@ -9,6 +9,9 @@
 
 namespace serai {
 
+// CLOCK_MONOTONIC: the time since some beginning.
+absl::Duration MonotonicNow();
+
 // A moment on CLOCK_MONOTONIC, as long after the call as is asked for.
 class Deadline {
  public:

@@ -241,6 +241,24 @@ TEST_F(ContainerdImagesTest, AViewWhoseAnswerIsLostIsRemoved) {
   ExpectNothingLeft();
 }
 
+// Of before the machine's clock was set right.
+TEST_F(ContainerdImagesTest, ARecordOfTheFutureIsNotKeptUntilThen) {
+  Add("docker.io/library/web:latest", "x");
+  ASSERT_OK(images_->Acquire("web", "holder"));
+  {
+    const absl::MutexLock lock(&fake_->mutex);
+    fake_->views.clear();
+  }
+  const std::string path = dir_ / "views/holder.json";
+  ASSERT_OK_AND_ASSIGN(std::string record, ReadFile(path, 1 << 16));
+  const size_t created = record.find("created");
+  ASSERT_NE(created, std::string::npos) << record;
+  record[record.find_first_of("0123456789", created)] = '8';
+  ASSERT_OK(WriteFileAtomic(path, record));
+  EXPECT_OK(images_->Release("holder"));
+  ExpectNothingLeft();
+}
+
 TEST_F(ContainerdImagesTest, MountsThatWillNotDoLeaveNoView) {
   Add("docker.io/library/web:latest", "x");
   fake_->mounts = {{"ext4", "/dev/sda1", "", {}}};
