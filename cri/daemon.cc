@@ -29,6 +29,7 @@
 #include "cri/passthrough/router.h"
 #include "cri/pod/pod_manager.h"
 #include "cri/recovery/recovery.h"
+#include "cri/rpc/socket.h"
 #include "cri/server/control_service.h"
 #include "cri/server/convert.h"
 #include "cri/server/image_service.h"
@@ -251,8 +252,7 @@ struct Daemon::Parts {
     int port = 0;
     builder.AddListeningPort(absl::StrCat("unix:", path),
                              grpc::InsecureServerCredentials(), &port);
-    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-    builder.SetMaxSendMessageSize(kMaxMessageBytes);
+    SetLimits(builder);
     RETURN_IF_ERROR(RegisterServices(builder));
     server = builder.BuildAndStart();
     if (server == nullptr || port == 0) {

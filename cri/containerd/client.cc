@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/containerd/client.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-
 #include <chrono>
 #include <utility>
 
+#include "cri/rpc/socket.h"
 #include "lib/oci/manifest.h"
 #include "proto/containerd/content.grpc.pb.h"
 #include "proto/containerd/images.grpc.pb.h"
@@ -22,9 +20,6 @@ namespace snapshots = ::containerd::services::snapshots::v1;
 // Where containerd's CRI plugin has its images.
 constexpr char kNamespace[] = "k8s.io";
 constexpr std::chrono::seconds kCallTimeout(10);
-constexpr int kMaxReconnectBackoffMs = 1000;
-// What containerd's own clients take.
-constexpr int kMaxMessageBytes = 16 << 20;
 
 // A call's context.
 class Call {
@@ -158,15 +153,7 @@ class Client final : public ContainerdClient {
 
 std::unique_ptr<ContainerdClient> NewContainerdClient(
     const std::string& socket) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectBackoffMs);
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  return std::make_unique<Client>(
-      socket,
-      grpc::CreateCustomChannel(absl::StrCat("unix:", socket),
-                                grpc::InsecureChannelCredentials(), arguments));
+  return std::make_unique<Client>(socket, SocketChannel(socket));
 }
 
 }  // namespace serai::cri

@@ -7,6 +7,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "cri/passthrough/backend.h"
 #include "cri/passthrough/field_reader.h"
+#include "cri/rpc/socket.h"
+#include "cri/rpc/status.h"
 
 namespace serai::cri {
 namespace {

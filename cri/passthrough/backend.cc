@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/passthrough/backend.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/support/channel_arguments.h>
+#include <grpc/grpc.h>
+#include <grpc/slice.h>
 
 #include "absl/strings/match.h"
 
 namespace serai::cri {
 namespace {
-
-constexpr int kFirstReconnectMs = 100;
-constexpr int kLastReconnectMs = 1000;
-// How long somebody who accepts connections may take to speak HTTP/2.
-constexpr int kConnectTimeoutMs = 5000;
 
 // Of gRPC's core: what a status that came over the wire is known by.
 constexpr absl::string_view kFromPeer = "Error received from peer";
@@ -33,6 +27,16 @@ bool IsOfTheConnection(absl::string_view key) {
          key == "grpc-previous-rpc-attempts";
 }
 
+// gRPC takes anything from its peer, but ends the process that wants to send
+// what it finds illegal.
+bool IsLegal(grpc::string_ref key, grpc::string_ref value) {
+  const grpc_slice name = grpc_slice_from_static_buffer(key.data(), key.size());
+  if (grpc_header_key_is_legal(name) == 0) return false;
+  return grpc_is_binary_header(name) != 0 ||
+         grpc_header_nonbin_value_is_legal(
+             grpc_slice_from_static_buffer(value.data(), value.size())) != 0;
+}
+
 }  // namespace
 
 grpc::Status Backend::Explained(const grpc::Status& status,
@@ -49,23 +53,11 @@ grpc::Status Backend::Explained(const grpc::Status& status,
                    status.error_message()));
 }
 
-std::shared_ptr<grpc::Channel> SocketChannel(const std::string& socket) {
-  grpc::ChannelArguments args;
-  args.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  args.SetMaxSendMessageSize(kMaxMessageBytes);
-  args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
-  args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLastReconnectMs);
-  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
-  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(absl::StrCat("unix:", socket),
-                                   grpc::InsecureChannelCredentials(), args);
-}
-
 void TakeAlong(const grpc::CallbackServerContext& in,
                grpc::ClientContext& out) {
   out.set_deadline(in.deadline());
   for (const auto& [key, value] : in.client_metadata()) {
-    if (IsOfTheConnection(View(key))) continue;
+    if (IsOfTheConnection(View(key)) || !IsLegal(key, value)) continue;
     out.AddMetadata(String(key), String(value));
   }
 }
@@ -73,6 +65,7 @@ void TakeAlong(const grpc::CallbackServerContext& in,
 void TakeBackInitialMetadata(const grpc::ClientContext& out,
                              grpc::CallbackServerContext& in) {
   for (const auto& [key, value] : out.GetServerInitialMetadata()) {
+    if (!IsLegal(key, value)) continue;
     in.AddInitialMetadata(String(key), String(value));
   }
 }
@@ -80,15 +73,9 @@ void TakeBackInitialMetadata(const grpc::ClientContext& out,
 void TakeBackTrailingMetadata(const grpc::ClientContext& out,
                               grpc::CallbackServerContext& in) {
   for (const auto& [key, value] : out.GetServerTrailingMetadata()) {
-    if (View(key) == kDetailsKey) continue;
+    if (View(key) == kDetailsKey || !IsLegal(key, value)) continue;
     in.AddTrailingMetadata(String(key), String(value));
   }
-}
-
-grpc::Status ToGrpc(const absl::Status& status) {
-  // The codes are the same numbers.
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                      std::string(status.message()));
 }
 
 absl::StatusOr<grpc::Slice> OnePiece(const grpc::ByteBuffer& message) {

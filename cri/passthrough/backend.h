@@ -18,9 +18,6 @@
 
 namespace serai::cri {
 
-// The most that kubelet's client takes, and that containerd takes.
-inline constexpr int kMaxMessageBytes = 16 << 20;
-
 // Any thread.
 class Backend {
  public:
@@ -40,12 +37,8 @@ class Backend {
   grpc::GenericStub stub_;
 };
 
-// The channel to the server at a unix socket: tries again by itself while
-// nobody listens, every second at the latest.
-std::shared_ptr<grpc::Channel> SocketChannel(const std::string& socket);
-
 // Gives `out` the deadline and the metadata of the call that came in, but for
-// what each connection says for itself.
+// what each connection says for itself, and for what can't be sent.
 void TakeAlong(const grpc::CallbackServerContext& in, grpc::ClientContext& out);
 
 // And the same back.
@@ -54,8 +47,7 @@ void TakeBackInitialMetadata(const grpc::ClientContext& out,
 void TakeBackTrailingMetadata(const grpc::ClientContext& out,
                               grpc::CallbackServerContext& in);
 
-// gRPC's form of our errors, and the bytes of a message in one piece.
-grpc::Status ToGrpc(const absl::Status& status);
+// The bytes of a message in one piece.
 absl::StatusOr<grpc::Slice> OnePiece(const grpc::ByteBuffer& message);
 inline absl::string_view TextOf(const grpc::Slice& slice) {
   return {reinterpret_cast<const char*>(slice.begin()), slice.size()};

@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include "cri/rpc/status.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {

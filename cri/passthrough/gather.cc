@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "cri/rpc/status.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {

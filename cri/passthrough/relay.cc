@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/passthrough/relay.h"
 
+#include "cri/rpc/status.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {

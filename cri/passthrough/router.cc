@@ -10,6 +10,7 @@
 
 #include "cri/passthrough/braid.h"
 #include "cri/passthrough/gather.h"
+#include "cri/rpc/socket.h"
 
 namespace serai::cri {
 namespace {
@@ -20,8 +21,7 @@ std::unique_ptr<grpc::Server> Serve(
   int port = 0;
   builder.AddListeningPort(absl::StrCat("unix:", socket),
                            grpc::InsecureServerCredentials(), &port);
-  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  builder.SetMaxSendMessageSize(kMaxMessageBytes);
+  SetLimits(builder);
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   return port == 0 ? nullptr : std::move(server);

@@ -6,6 +6,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "cri/passthrough/answers.h"
 #include "cri/passthrough/backend.h"
+#include "cri/rpc/status.h"
 #include "proto/cri/runtime.pb.h"
 
 namespace serai::cri {

@@ -5,6 +5,7 @@
 
 #include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
+#include "cri/rpc/status.h"
 #include "lib/base/deadline.h"
 #include "spdlog/spdlog.h"
 
@@ -27,11 +28,6 @@ LogField FieldOf(const char* method) {
 
 }  // namespace
 
-grpc::Status AsGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                      std::string(status.message()));
-}
-
 grpc::Status Answer(const char* method, const std::string& id,
                     absl::FunctionRef<absl::Status()> work) {
   const LogScope scope;
@@ -48,7 +44,7 @@ grpc::Status Answer(const char* method, const std::string& id,
   }
   spdlog::warn("{} {}: {} ({:.1f} ms)", method, id, status.ToString(),
                milliseconds);
-  return AsGrpc(status);
+  return ToGrpc(status);
 }
 
 }  // namespace serai::cri

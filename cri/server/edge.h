@@ -15,9 +15,6 @@
 
 namespace serai::cri {
 
-// The codes are the same numbers.
-grpc::Status AsGrpc(const absl::Status& status);
-
 // Runs `work` as RPC `method`, a string literal, on the object `id` (may be
 // empty).
 grpc::Status Answer(const char* method, const std::string& id,

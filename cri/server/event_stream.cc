@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "cri/server/edge.h"
+#include "cri/rpc/status.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
@@ -74,7 +74,7 @@ void EventStream::FinishOnce(const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
   if (std::exchange(finished_, true)) return;
   spdlog::debug("GetContainerEvents: {}", status.ToString());
-  Finish(AsGrpc(status));
+  Finish(ToGrpc(status));
 }
 
 void EventStream::Abandon() {

@@ -63,6 +63,10 @@ class FakeServer::Call final : public grpc::ServerGenericBidiReactor {
 
   void OnWriteDone(bool ok) override {
     if (!ok) next_ = reply_.messages.size();
+    {
+      absl::MutexLock lock(&server_.mutex_);
+      if (ok) ++server_.written_;
+    }
     WriteNext();
   }
 
@@ -159,6 +163,11 @@ void FakeServer::On(const std::string& method, Reply reply) {
 std::vector<Received> FakeServer::received() const {
   absl::MutexLock lock(&mutex_);
   return received_;
+}
+
+int FakeServer::written() const {
+  absl::MutexLock lock(&mutex_);
+  return written_;
 }
 
 bool FakeServer::WaitFor(size_t calls, absl::Duration patience) const {

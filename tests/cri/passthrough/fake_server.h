@@ -53,6 +53,8 @@ class FakeServer final {
   std::vector<Received> received() const;
   // Waits until so many have come.
   bool WaitFor(size_t calls, absl::Duration patience = absl::Seconds(20)) const;
+  // How many messages of answers were taken from it.
+  int written() const;
   // Waits until so many are held.
   bool WaitForHeld(int calls) const;
 
@@ -67,6 +69,7 @@ class FakeServer final {
   std::map<std::string, Reply> replies_ ABSL_GUARDED_BY(mutex_);
   std::vector<Received> received_ ABSL_GUARDED_BY(mutex_);
   int held_ ABSL_GUARDED_BY(mutex_) = 0;
+  int written_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace serai::testing

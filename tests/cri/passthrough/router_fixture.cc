@@ -7,6 +7,7 @@
 #include <grpcpp/server_builder.h>
 
 #include "absl/time/clock.h"
+#include "cri/rpc/socket.h"
 #include "tests/support/status_matchers.h"
 
 namespace serai::testing {
@@ -23,9 +24,16 @@ grpc::Status LocalService::Version(grpc::ServerContext*,
 }
 
 grpc::Status LocalService::ListPodSandbox(
-    grpc::ServerContext*, const v1::ListPodSandboxRequest*,
+    grpc::ServerContext*, const v1::ListPodSandboxRequest* request,
     v1::ListPodSandboxResponse* response) {
-  response->add_items()->set_id(kOurPod);
+  if (list_fails) {
+    return grpc::Status(grpc::StatusCode::INTERNAL, "our list fails");
+  }
+  const v1::PodSandboxFilter& filter = request->filter();
+  const bool fits = filter.id().empty() || filter.id() == kOurPod;
+  const bool ready =
+      !filter.has_state() || filter.state().state() == v1::SANDBOX_READY;
+  if (fits && ready) response->add_items()->set_id(kOurPod);
   return grpc::Status::OK;
 }
 
@@ -43,7 +51,7 @@ grpc::Status LocalService::GetContainerEvents(
     grpc::ServerWriter<v1::ContainerEventResponse>* writer) {
   v1::ContainerEventResponse event;
   event.set_container_id(kOurContainer);
-  while (!context->IsCancelled() && writer->Write(event)) {
+  while (!context->IsCancelled() && (quiet || writer->Write(event))) {
     absl::SleepFor(absl::Milliseconds(10));
   }
   return grpc::Status::OK;
@@ -79,13 +87,13 @@ void RouterTest::SetUp() {
   grpc::ServerBuilder builder;
   const std::string address = "unix:" + (directory_ / "seraid.sock");
   builder.AddListeningPort(address, grpc::InsecureServerCredentials());
-  builder.SetMaxReceiveMessageSize(cri::kMaxMessageBytes);
-  builder.SetMaxSendMessageSize(cri::kMaxMessageBytes);
+  cri::SetLimits(builder);
   builder.RegisterCallbackGenericService(router_.get());
   server_ = builder.BuildAndStart();
   ASSERT_NE(server_, nullptr);
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(-1);
+  args.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 1 << 20);
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   channel_ = grpc::CreateCustomChannel(
       address, grpc::InsecureChannelCredentials(), args);

@@ -6,6 +6,7 @@
 
 #include <grpcpp/server.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -27,6 +28,9 @@ std::string Method(const std::string& name);
 // Seraid's own side: one pod with one container.
 class LocalService final : public v1::RuntimeService::Service {
  public:
+  std::atomic<bool> list_fails = false;
+  std::atomic<bool> quiet = false;  // no events
+
   grpc::Status Version(grpc::ServerContext*, const v1::VersionRequest*,
                        v1::VersionResponse* response) override;
   grpc::Status ListPodSandbox(grpc::ServerContext*,

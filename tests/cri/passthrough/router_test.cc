@@ -102,6 +102,22 @@ TEST_F(RouterTest, WhatContainerdSaysOfItselfIsNotReworded) {
             "its own words");
 }
 
+TEST_F(RouterTest, LongMessagesOfErrorsAndMetadataPass) {
+  Reply reply;
+  reply.status = grpc::Status(grpc::StatusCode::FAILED_PRECONDITION,
+                              std::string(20 << 10, 'w'));
+  reply.trailing = {{"last", std::string(20 << 10, 'z')}};
+  containerd_.On("/of.the.Future/Chat", reply);
+  const Outcome outcome = Exchange("/of.the.Future/Chat");
+  EXPECT_EQ(outcome.status.error_code(), reply.status.error_code());
+  EXPECT_TRUE(outcome.status.error_message() == reply.status.error_message())
+      << outcome.status.error_message().substr(0, 200);
+  EXPECT_THAT(outcome.trailing, Contains(Key("last")));
+  const Outcome ours = Exchange(Method("PodSandboxStatus"), {Bytes(1, kOurPod)},
+                                {{"first", std::string(20 << 10, 'f')}});
+  EXPECT_TRUE(ours.status.ok()) << ours.status.error_message();
+}
+
 TEST_F(RouterTest, ContainerdIsFoundAgainByItself) {
   const std::string method = "/of.the.Future/Chat";
   containerd_.On(method, Reply());
