@@ -38,6 +38,9 @@ void Braid::OnReadDone(bool ok) {
       TargetOf(rule_, TextOf(*request), ours_);
   if (!target.ok()) return Finish(ToGrpc(target.status()));
   target_ = *target;
+  // A client may wait for the stream to stand, and the first event may be long
+  // in coming.
+  if (rule_.kind == Kind::kEvents) StartSendInitialMetadata();
   absl::MutexLock lock(&mutex_);
   if (target_ == Target::kLocal) return Begin(local_);
   Begin(containerd_);

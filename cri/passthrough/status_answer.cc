@@ -16,6 +16,8 @@ using runtime::v1::RuntimeCondition;
 using runtime::v1::StatusResponse;
 
 constexpr char kRuntimeReady[] = "RuntimeReady";
+constexpr char kNetworkReady[] = "NetworkReady";
+constexpr char kContainerdFails[] = "ContainerdFails";
 
 absl::StatusOr<StatusResponse> Parse(const Answered& answer) {
   if (!answer.status.ok()) {
@@ -31,19 +33,40 @@ absl::StatusOr<StatusResponse> Parse(const Answered& answer) {
   return response;
 }
 
+bool HasCondition(const StatusResponse& response, const char* type) {
+  const auto& conditions = response.status().conditions();
+  return std::any_of(conditions.begin(), conditions.end(),
+                     [&](const auto& c) { return c.type() == type; });
+}
+
+void AddFalse(const char* type, const char* reason, absl::string_view message,
+              StatusResponse& response) {
+  RuntimeCondition* condition = response.mutable_status()->add_conditions();
+  condition->set_type(type);
+  condition->set_status(false);
+  condition->set_reason(reason);
+  condition->set_message(absl::StrCat("containerd: ", message));
+}
+
 // What stands in for the answer that did not come. Of its network nothing is
 // known; with the runtime not ready nothing follows from that.
 StatusResponse Absent(const absl::Status& why) {
   StatusResponse response;
-  RuntimeCondition* condition = response.mutable_status()->add_conditions();
-  condition->set_type(kRuntimeReady);
-  condition->set_status(false);
-  condition->set_reason(absl::IsUnavailable(why) ||
-                                absl::IsDeadlineExceeded(why)
-                            ? "ContainerdUnavailable"
-                            : "ContainerdFails");
-  condition->set_message(absl::StrCat("containerd: ", why.message()));
+  AddFalse(kRuntimeReady,
+           absl::IsUnavailable(why) || absl::IsDeadlineExceeded(why)
+               ? "ContainerdUnavailable"
+               : kContainerdFails,
+           why.message(), response);
   return response;
+}
+
+// What kubelet asks for counts as false where containerd, which did answer,
+// does not state it; as it does with kubelet itself.
+void AddUnstated(StatusResponse& theirs) {
+  for (const char* type : {kRuntimeReady, kNetworkReady}) {
+    if (HasCondition(theirs, type)) continue;
+    AddFalse(type, kContainerdFails, "its status says nothing of it", theirs);
+  }
 }
 
 // `theirs` becomes what is true of both.
@@ -92,6 +115,7 @@ Answered MergeStatus(const Answered& ours, const Answered& theirs) {
   if (!own.ok()) return Answered{ToGrpc(own.status()), {}};
   const absl::StatusOr<StatusResponse> other = Parse(theirs);
   StatusResponse merged = other.ok() ? *other : Absent(other.status());
+  if (other.ok()) AddUnstated(merged);
   MergeConditions(*own, merged);
   MergeHandlers(*own, merged);
   for (const auto& [key, value] : own->info()) {

@@ -53,6 +53,17 @@ class GenericCall {
     stream_->WritesDone(this);
     Next();
   }
+  // Whether it comes within a while.
+  bool ReadInitialMetadata() {
+    stream_->ReadInitialMetadata(this);
+    void* tag = nullptr;
+    bool ok = false;
+    const auto patience =
+        std::chrono::system_clock::now() + std::chrono::seconds(10);
+    return queue_.AsyncNext(&tag, &ok, patience) ==
+               grpc::CompletionQueue::GOT_EVENT &&
+           ok;
+  }
   // False at the end.
   bool Read(std::string& message) {
     grpc::ByteBuffer buffer;

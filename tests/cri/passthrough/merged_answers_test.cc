@@ -37,6 +37,33 @@ TEST_F(RouterTest, AListOfOursNeedsNoContainerd) {
   EXPECT_THAT(outcome.messages, ElementsAre(Bytes(1, Bytes(1, kOurPod))));
 }
 
+TEST_F(RouterTest, AListFailsWhenOurPartDoes) {
+  local_.list_fails = true;
+  Reply reply;
+  reply.messages = {Bytes(1, Bytes(1, "feed"))};
+  containerd_.On(Method("ListPodSandbox"), reply);
+  const Outcome outcome = Exchange(Method("ListPodSandbox"));
+  EXPECT_EQ(outcome.status.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(outcome.status.error_message(), "our list fails");
+  EXPECT_THAT(outcome.messages, IsEmpty());
+}
+
+TEST_F(RouterTest, AFilterReachesBoth) {
+  Reply reply;
+  reply.messages = {Bytes(1, Bytes(1, "feed"))};
+  containerd_.On(Method("ListPodSandbox"), reply);
+  // A filter's state: ours is ready.
+  const std::string ready = Bytes(1, Bytes(2, Number(1, v1::SANDBOX_READY)));
+  const std::string not_ready =
+      Bytes(1, Bytes(2, Number(1, v1::SANDBOX_NOTREADY)));
+  EXPECT_THAT(Exchange(Method("ListPodSandbox"), {ready}).messages,
+              ElementsAre(Bytes(1, Bytes(1, kOurPod)) + reply.messages[0]));
+  EXPECT_THAT(Exchange(Method("ListPodSandbox"), {not_ready}).messages,
+              ElementsAre(reply.messages[0]));
+  ASSERT_TRUE(containerd_.WaitFor(2));
+  EXPECT_THAT(containerd_.received()[1].messages, ElementsAre(not_ready));
+}
+
 TEST_F(RouterTest, WithoutContainerdItsCallsAndListsSaySo) {
   containerd_.Stop();
   for (const auto& [method, request] :
@@ -142,6 +169,19 @@ TEST_F(RouterTest, EventsGoOnWithoutContainerdAndEndWhenItIsBack) {
   EXPECT_THAT(status.error_message(), HasSubstr("containerd was away"));
 }
 
+TEST_F(RouterTest, EventsAreThereToBeWaitedForBeforeTheFirst) {
+  local_.quiet = true;
+  Reply reply;
+  reply.hold = true;
+  containerd_.On(Method("GetContainerEvents"), reply);
+  GenericCall call(channel_, Method("GetContainerEvents"));
+  call.Write("");
+  call.WritesDone();
+  EXPECT_TRUE(call.ReadInitialMetadata());
+  call.context().TryCancel();
+  call.Finish();
+}
+
 TEST_F(RouterTest, AContainerdWithoutEventsMakesClientsList) {
   EXPECT_EQ(Exchange(Method("GetContainerEvents")).status.error_code(),
             grpc::StatusCode::UNIMPLEMENTED);
@@ -195,6 +235,29 @@ TEST_F(RouterTest, StatusTellsThatContainerdIsDown) {
   EXPECT_THAT(status.status().conditions(0).message(),
               HasSubstr("does not answer"));
   EXPECT_EQ(status.runtime_handlers_size(), 1);
+}
+
+TEST_F(RouterTest, WhatContainerdDoesNotStateOfItselfIsNotTrue) {
+  Reply reply;
+  reply.messages = {""};
+  containerd_.On(Method("Status"), reply);
+  const v1::StatusResponse status = StatusOfNode();
+  EXPECT_THAT(Conditions(status), ElementsAre(Pair("NetworkReady", false),
+                                              Pair("RuntimeReady", false)));
+  for (const auto& condition : status.status().conditions()) {
+    EXPECT_EQ(condition.reason(), "ContainerdFails");
+    EXPECT_THAT(condition.message(), HasSubstr("says nothing of it"));
+  }
+}
+
+TEST_F(RouterTest, AContainerdThatTakesTooLongForItsStatusIsNotReady) {
+  Reply reply;
+  reply.hold = true;
+  containerd_.On(Method("Status"), reply);
+  const v1::StatusResponse status = StatusOfNode();
+  EXPECT_THAT(Conditions(status), ElementsAre(Pair("NetworkReady", true),
+                                              Pair("RuntimeReady", false)));
+  EXPECT_EQ(status.status().conditions(0).reason(), "ContainerdUnavailable");
 }
 
 TEST_F(RouterTest, TheVersionIsSeraidsAndImagesAreContainerds) {
