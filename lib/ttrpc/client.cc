@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/ttrpc/client.h"
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -20,17 +21,18 @@
 namespace serai::ttrpc {
 namespace {
 
-absl::Status SendAll(int socket, absl::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      return absl::UnavailableError(
-          absl::StrCat("sending to the server: ", std::strerror(errno)));
-    }
-    bytes.remove_prefix(static_cast<size_t>(n));
+// Queued for a server that reads nothing: thousands of calls. More than one
+// frame of the greatest size may not wait.
+constexpr size_t kMaxUnsentBytes = 1 << 20;
+
+// What the reader waits for.
+absl::Status Watch(int epoll, int operation, int socket, uint32_t events) {
+  epoll_event event = {};
+  event.events = events;
+  if (::epoll_ctl(epoll, operation, socket, &event) == 0) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return ErrnoStatus(errno, "epoll_ctl");
 }
 
 }  // namespace
@@ -38,11 +40,17 @@ absl::Status SendAll(int socket, absl::string_view bytes) {
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(
     absl::string_view address) {
   ASSIGN_OR_RETURN(UniqueFd socket, ConnectTo(address, 0));
-  return std::unique_ptr<Client>(new Client(std::move(socket)));
+  UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll.valid()) return ErrnoStatus(errno, "epoll_create1");
+  RETURN_IF_ERROR(Watch(epoll.get(), EPOLL_CTL_ADD, socket.get(), EPOLLIN));
+  return std::unique_ptr<Client>(
+      new Client(std::move(socket), std::move(epoll)));
 }
 
-Client::Client(UniqueFd socket)
-    : socket_(std::move(socket)), reader_([this] { ReadAnswers(); }) {}
+Client::Client(UniqueFd socket, UniqueFd epoll)
+    : socket_(std::move(socket)),
+      epoll_(std::move(epoll)),
+      reader_([this] { ReadAnswers(); }) {}
 
 Client::~Client() {
   // The reader sees the end of the connection and fails what is pending.
@@ -121,34 +129,73 @@ absl::Status Client::Send(uint32_t stream, absl::string_view service,
                           absl::string_view method, absl::string_view request,
                           absl::Duration timeout) {
   ASSIGN_OR_RETURN(
-      const std::string frame,
+      std::string frame,
       EncodeFrame(stream, FrameType::kRequest,
                   EncodeRequest(service, method, request, timeout)));
   const absl::MutexLock lock(&send_mutex_);
-  const absl::Status sent = SendAll(socket_.get(), frame);
+  if (!unsent_.empty() && unsent_.size() + frame.size() > kMaxUnsentBytes) {
+    return absl::UnavailableError(
+        "the server does not read, and too many calls wait already");
+  }
+  if (unsent_.empty()) {
+    unsent_ = std::move(frame);  // not into the room of one that was large
+  } else {
+    unsent_ += frame;
+  }
+  const absl::Status sent = Flush();
   // A part of a frame may be out: nothing sensible can follow it.
   if (!sent.ok()) ::shutdown(socket_.get(), SHUT_RDWR);
   return sent;
+}
+
+absl::Status Client::Flush() {
+  while (!unsent_.empty()) {
+    const ssize_t n = ::send(socket_.get(), unsent_.data(), unsent_.size(),
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) break;
+    if (n < 0) {
+      return absl::UnavailableError(
+          absl::StrCat("sending to the server: ", std::strerror(errno)));
+    }
+    unsent_.erase(0, static_cast<size_t>(n));
+  }
+  const bool blocked = !unsent_.empty();
+  if (std::exchange(blocked_, blocked) == blocked) return absl::OkStatus();
+  return Watch(epoll_.get(), EPOLL_CTL_MOD, socket_.get(),
+               blocked ? EPOLLIN | EPOLLOUT : EPOLLIN);
 }
 
 void Client::ReadAnswers() {
   FrameDecoder decoder;
   std::array<char, 16 * 1024> chunk;
   for (;;) {
-    const ssize_t n = ::read(socket_.get(), chunk.data(), chunk.size());
-    if (n < 0 && errno == EINTR) continue;
+    epoll_event event = {};
+    if (::epoll_wait(epoll_.get(), &event, 1, -1) < 1) continue;
+    if ((event.events & EPOLLOUT) != 0) {
+      const absl::MutexLock lock(&send_mutex_);
+      if (!Flush().ok()) ::shutdown(socket_.get(), SHUT_RDWR);
+    }
+    const ssize_t n =
+        ::recv(socket_.get(), chunk.data(), chunk.size(), MSG_DONTWAIT);
+    if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (n <= 0) return Break(absl::UnavailableError("the connection broke"));
     decoder.Append(absl::string_view(chunk.data(), static_cast<size_t>(n)));
-    Frame frame;
-    for (;;) {
-      const absl::StatusOr<bool> complete = decoder.Next(frame);
-      if (!complete.ok()) {
-        return Break(absl::UnavailableError(
-            absl::StrCat("the server sent ", complete.status().message())));
-      }
-      if (!*complete) break;
-      Complete(std::move(frame));
+    if (!TakeAnswers(decoder)) return;
+  }
+}
+
+bool Client::TakeAnswers(FrameDecoder& decoder) {
+  Frame frame;
+  for (;;) {
+    const absl::StatusOr<bool> complete = decoder.Next(frame);
+    if (!complete.ok()) {
+      Break(absl::UnavailableError(
+          absl::StrCat("the server sent ", complete.status().message())));
+      return false;
     }
+    if (!*complete) return true;
+    Complete(std::move(frame));
   }
 }
 

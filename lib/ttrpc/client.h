@@ -3,7 +3,8 @@
 
 // The calling end of a ttrpc connection over a unix socket: many calls at a
 // time, from any thread, on one connection. A thread of the client's own reads
-// the answers.
+// the answers, and sends what a server that is slow to read could not take at
+// once.
 //
 //   ASSIGN_OR_RETURN(auto client, ttrpc::Client::Connect(path, deadline));
 //   ASSIGN_OR_RETURN(std::string answer,
@@ -58,8 +59,9 @@ class Client {
                                    absl::string_view request,
                                    absl::Time deadline);
 
-  // Sends and returns; `done` is called later, whatever happens. Without a
-  // deadline: for Wait.
+  // Sends, or queues, and returns, also while the server reads nothing; `done`
+  // is called later, whatever happens. Without a deadline: for Wait.
+  // UNAVAILABLE when too much is queued already.
   void CallAsync(absl::string_view service, absl::string_view method,
                  absl::string_view request, Callback done);
 
@@ -67,7 +69,7 @@ class Client {
   bool connected() const { return connected_; }
 
  private:
-  explicit Client(UniqueFd socket);
+  Client(UniqueFd socket, UniqueFd epoll);
 
   // Registers `done` under a new stream id; nullopt-like 0 when the connection
   // is broken (`done` is then untouched).
@@ -75,14 +77,21 @@ class Client {
   absl::Status Send(uint32_t stream, absl::string_view service,
                     absl::string_view method, absl::string_view request,
                     absl::Duration timeout);
+  // Sends what can be sent of `unsent_` now; the reader goes on with the rest.
+  absl::Status Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(send_mutex_);
   void ReadAnswers();
+  // False when the connection is broken.
+  bool TakeAnswers(FrameDecoder& decoder);
   void Complete(Frame frame);
   // Shuts the socket down and fails all that is pending.
   void Break(const absl::Status& why);
 
   const UniqueFd socket_;
+  const UniqueFd epoll_;  // what the reader waits for
   std::atomic<bool> connected_ = true;
-  absl::Mutex send_mutex_;  // whole frames; never held with mutex_
+  absl::Mutex send_mutex_;  // never held with mutex_, nor through a wait
+  std::string unsent_ ABSL_GUARDED_BY(send_mutex_);  // frames
+  bool blocked_ ABSL_GUARDED_BY(send_mutex_) = false;
   absl::Mutex mutex_;
   uint32_t next_stream_ ABSL_GUARDED_BY(mutex_) = 1;
   absl::flat_hash_map<uint32_t, Callback> pending_ ABSL_GUARDED_BY(mutex_);

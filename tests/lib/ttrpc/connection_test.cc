@@ -250,6 +250,55 @@ TEST(ConnectionTest, AClientThatHangsUpOnItsAnswersIsDropped) {
   EXPECT_EQ(answer.value_or(""), "x");
 }
 
+// As a shim is that is stopped.
+TEST(ConnectionTest, AServerThatDoesNotReadHoldsUpNobody) {
+  const TempDir dir;
+  const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  (dir / "socket").copy(address.sun_path, sizeof(address.sun_path) - 1);
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address),
+                   sizeof(address)),
+            0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  ASSERT_OK_AND_ASSIGN(const auto client, Client::Connect(dir / "socket"));
+  // More than the socket takes, less than what may wait.
+  const std::string large(100'000, 'x');
+  std::atomic<int> failed = 0;
+  const auto call = [&] {
+    client->CallAsync("s", "Echo", large,
+                      [&](const absl::StatusOr<std::string>&) { ++failed; });
+  };
+  constexpr int kCalls = 8;
+  for (int i = 0; i < kCalls; ++i) call();
+  EXPECT_THAT(
+      client->Call("s", "Echo", "", absl::Now() + absl::Milliseconds(50)),
+      HasStatus(absl::StatusCode::kDeadlineExceeded, "no answer"));
+  EXPECT_EQ(failed, 0);
+  for (int i = 0; i < 20; ++i) call();
+  EXPECT_GT(failed, 10);
+  EXPECT_TRUE(client->connected());
+  const int waiting = kCalls + 1 + 20 - failed;
+  // It goes on, and finds every call whole, in order.
+  const UniqueFd server(::accept(listener.get(), nullptr, nullptr));
+  FrameDecoder decoder;
+  std::vector<char> chunk(1 << 16);
+  Frame frame;
+  for (int i = 0; i < waiting;) {
+    const ssize_t n = ::read(server.get(), chunk.data(), chunk.size());
+    ASSERT_GT(n, 0);
+    decoder.Append(absl::string_view(chunk.data(), static_cast<size_t>(n)));
+    for (; *decoder.Next(frame); ++i) {
+      EXPECT_EQ(frame.data.size() > large.size(), i != kCalls) << i;
+    }
+  }
+  const std::string answer = *EncodeFrame(frame.stream, FrameType::kResponse,
+                                          EncodeResponse(std::string("late")));
+  const int before = failed;
+  ASSERT_OK(WriteAll(server.get(), answer));
+  while (failed == before) absl::SleepFor(absl::Milliseconds(1));
+}
+
 TEST(ConnectionTest, AddressesThatCannotBeAreRefused) {
   EXPECT_THAT(Client::Connect("").status(),
               HasStatus(absl::StatusCode::kInvalidArgument, "no path"));
