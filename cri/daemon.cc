@@ -91,6 +91,34 @@ absl::Status CheckNobodyListens(const std::string& path) {
       absl::StrCat("another daemon serves ", path));
 }
 
+bool IsSameFile(const std::string& a, const std::string& b) {
+  struct stat first = {};
+  struct stat second = {};
+  return ::stat(a.c_str(), &first) == 0 && ::stat(b.c_str(), &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+// Also by way of a link, such as /var/run, and when it is not there yet.
+bool IsSameSocket(const std::string& a, const std::string& b) {
+  const std::string directory_a = DirectoryOf(a);
+  const std::string directory_b = DirectoryOf(b);
+  return a == b || IsSameFile(a, b) ||
+         (a.substr(directory_a.size()) == b.substr(directory_b.size()) &&
+          IsSameFile(directory_a, directory_b));
+}
+
+// seraid's directories are there.
+absl::Status CheckSockets(const Config& config) {
+  if (config.passthrough.socket.empty()) return absl::OkStatus();
+  for (const std::string& own : {config.cri.socket, LocalSocket(config)}) {
+    if (!IsSameSocket(config.passthrough.socket, own)) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "[passthrough] socket is seraid's own, ", own,
+        ": containerd's is wanted, such as /run/containerd/containerd.sock"));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status MakeDirectories(const Config& config) {
   for (const std::string& directory :
        {config.root, RestoredDirectory(config), config.state,
@@ -285,6 +313,7 @@ Daemon::~Daemon() {
 absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
   ResolvePrograms(config);
   RETURN_IF_ERROR(MakeDirectories(config));
+  RETURN_IF_ERROR(CheckSockets(config));
   RETURN_IF_ERROR(CheckNobodyListens(config.cri.socket));
   RETURN_IF_ERROR(CheckNobodyListens(LocalSocket(config)));
   ASSIGN_OR_RETURN(host::CgroupHierarchy cgroups,

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -148,6 +149,27 @@ TEST_F(OperatorTest, ConfigCheckSaysAllMistakes) {
   EXPECT_EQ(result.exit_code, 0) << result.error_output;
   EXPECT_THAT(result.error_output, HasSubstr("warning: cni.conf_dir: "));
   EXPECT_THAT(result.output, HasSubstr("OK"));
+}
+
+TEST_F(OperatorTest, ContainerdsSocketIsNoneOfSeraids) {
+  const TempDir dir;
+  ASSERT_OK(MakeDirs(dir / "run"));
+  ASSERT_EQ(::symlink("run", (dir / "link").c_str()), 0);
+  SubprocessSpec spec;
+  spec.program = JoinPath(BuildDir(), "bin/seraid");
+  spec.args = {"--config", dir / "config.toml"};
+  for (const char* socket : {"link/seraid.sock", "link/local.sock"}) {
+    ASSERT_OK(WriteFileAtomic(
+        dir / "config.toml",
+        absl::StrCat("version = 1\nroot = \"", dir / "root", "\"\nstate = \"",
+                     dir / "run", "\"\n[cri]\nsocket = \"",
+                     dir / "run/seraid.sock", "\"\n[passthrough]\nsocket = \"",
+                     dir / socket, "\"\n")));
+    ASSERT_OK_AND_ASSIGN(const SubprocessResult result, RunSubprocess(spec));
+    EXPECT_NE(result.exit_code, 0);
+    EXPECT_THAT(result.error_output + result.output,
+                HasSubstr("[passthrough] socket is seraid's own, "));
+  }
 }
 
 TEST_F(OperatorTest, SecretsAreInNoLog) {
