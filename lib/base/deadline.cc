@@ -26,8 +26,8 @@ int Deadline::PollTimeout() const {
       std::numeric_limits<int>::max()));
 }
 
-Stopwatch::Stopwatch() : start_(Monotonic()) {}
+Stopwatch::Stopwatch() : start_(MonotonicNow()) {}
 
-absl::Duration Stopwatch::Elapsed() const { return Monotonic() - start_; }
+absl::Duration Stopwatch::Elapsed() const { return MonotonicNow() - start_; }
 
 }  // namespace serai

@@ -3,6 +3,7 @@
 
 // Images made of given layers, for tests: in a layout, or as an archive.
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -62,11 +63,13 @@ class ImageBuilder {
     return *this;
   }
 
-  // Stores it all; the image gets no name. `lease` may be null.
-  BuiltImage Build(const oci::Layout& layout,
-                   serai::cri::ImageStore::Lease* lease = nullptr) const {
+  // Stores it all; the image gets no name. `keep`, which may be empty, is told
+  // of each blob before.
+  BuiltImage Build(
+      const oci::Layout& layout,
+      const std::function<void(const oci::Digest&)>& keep = nullptr) const {
     const auto store = [&](const char* media_type, const std::string& bytes) {
-      if (lease != nullptr) lease->Keep(oci::DigestOf(bytes));
+      if (keep) keep(oci::DigestOf(bytes));
       return *layout.WriteBlob(media_type, bytes);
     };
     BuiltImage image = image_;

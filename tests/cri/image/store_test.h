@@ -47,7 +47,9 @@ class StoreTest : public ::testing::Test {
   absl::StatusOr<Image> Pull(const std::string& name,
                              const ImageBuilder& builder) {
     ImageStore::Lease lease = store_->AcquireLease();
-    const BuiltImage image = builder.Build(store_->layout(), &lease);
+    const BuiltImage image =
+        builder.Build(store_->layout(),
+                      [&](const oci::Digest& digest) { lease.Keep(digest); });
     return store_->Put(Ref(name), image.descriptor, image.descriptor.digest);
   }
 
