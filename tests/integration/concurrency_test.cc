@@ -63,7 +63,7 @@ TEST_F(ConcurrencyTest, StopAndRemoveOfOnePodFromManyThreads) {
   }
   // What comes after the last of theirs.
   ASSERT_OK_AND_ASSIGN(const std::string last, node_->RunPod("last"));
-  ASSERT_THAT(listener.Of(last, 1), SizeIs(1));
+  ASSERT_THAT(listener.Of(last, 2), SizeIs(2));
   for (const std::string& id : ids) {
     EXPECT_THAT(listener.Of(id, 4), ElementsAre(cri::CONTAINER_CREATED_EVENT,
                                                 cri::CONTAINER_STARTED_EVENT,

@@ -144,11 +144,13 @@ TEST_F(EventsTest, OneThatDoesNotReadHoldsUpNobody) {
 TEST_F(EventsTest, TheStreamEndsWithTheDaemonAtOnce) {
   EventListener listener(*node_);
   const absl::Time start = absl::Now();
-  node_->Stop(SIGTERM);
-  // Calls under way are given five seconds.
-  EXPECT_LT(absl::Now() - start, absl::Seconds(4));
+  ::kill(node_->pid(), SIGTERM);
   EXPECT_THAT(listener.End(),
               HasStatus(absl::StatusCode::kUnavailable, "stopping"));
+  // Calls under way are given five seconds. The daemon's own end waits as long
+  // for clients that, as this one, hold a connection and don't read from it.
+  EXPECT_LT(absl::Now() - start, absl::Seconds(4));
+  node_->Stop(SIGTERM);
   node_->Start();
 }
 

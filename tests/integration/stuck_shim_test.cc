@@ -68,12 +68,12 @@ TEST_F(StuckShimTest, WhatWasNotStartedIsNotToldOfAsRunningForEver) {
   WarmUp();
   const LeakWatch watch(*node_);
   TestNode::Running run = Created("pod");
+  const pid_t shim = ShimOf(run);
   node_->InjectFault("crash:container.task");
   EXPECT_THAT(node_->StartContainer(run.container),
               HasStatus(absl::StatusCode::kUnavailable, ""));
   node_->Stop(SIGKILL);
   node_->InjectFault("");
-  const pid_t shim = ShimOf(run);
   Signal(shim, SIGSTOP);
   node_->Start();
   // Something is in its cgroup: what it does, only the shim knows.
