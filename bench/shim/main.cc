@@ -32,8 +32,7 @@ double Memory(const ShimRun& run, absl::string_view field) {
 void Weigh(const ShimRun& run, const std::string& name, const std::string& when,
            Results& results) {
   if (run.shim_pid() == 0) return;
-  results.Add(absl::StrCat("RSS ", when, ", kB"), name,
-              Memory(run, "Rss:"));
+  results.Add(absl::StrCat("RSS ", when, ", kB"), name, Memory(run, "Rss:"));
   results.Add(absl::StrCat("private ", when, ", kB"), name,
               Memory(run, "Private_Dirty:"));
 }

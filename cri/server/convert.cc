@@ -143,7 +143,8 @@ v1::ContainerEventResponse ToEvent(const Store& store, const Event& event) {
     *out.mutable_pod_sandbox_status() = ToPodSandboxStatus(**pod);
   }
   for (const auto& container : store.ContainersOf(event.pod_id)) {
-    *out.add_containers_statuses() = ToContainerStatus(*container->record.Read());
+    *out.add_containers_statuses() =
+        ToContainerStatus(*container->record.Read());
   }
   return out;
 }

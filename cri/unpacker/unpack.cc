@@ -131,9 +131,9 @@ absl::Status UnpackLayer(const Layer& layer, int64_t max_stream, Budget& budget,
   }
   const oci::Digest found = hash.Finish();
   if (!(found == layer.diff_id)) {
-    return absl::DataLossError(absl::StrCat(
-        "the layer unpacks to ", found.ToString(), " and not to ",
-        layer.diff_id.ToString(), " as the image's config says"));
+    return absl::DataLossError(
+        absl::StrCat("the layer unpacks to ", found.ToString(), " and not to ",
+                     layer.diff_id.ToString(), " as the image's config says"));
   }
   return absl::OkStatus();
 }

@@ -17,6 +17,7 @@ constexpr OptionSpec kOptions[] = {
     {"bytes", "bytes of a line without its newline, 64 unless given"},
     {"no-newline", "leave the newlines out"},
     {"wait", "seconds before the first line, 0 unless given"},
+    {"rest", "seconds before the last line, 0 unless given"},
 };
 
 constexpr size_t kMinBytes = 8;  // the number
@@ -24,6 +25,13 @@ constexpr size_t kMaxBytes = 256 << 10;
 constexpr uint64_t kMaxWait = 1000;
 
 char line[kMaxBytes + 1];
+
+void Sleep(uint64_t seconds) {
+  const uint64_t end = MonotonicTime() + seconds * kSecond;
+  for (uint64_t now = MonotonicTime(); now < end; now = MonotonicTime()) {
+    Poll(end - now);
+  }
+}
 
 }  // namespace
 
@@ -37,12 +45,10 @@ int Main() {
   }
   size_t size = bytes;
   if (!options.Flag("no-newline")) line[size++] = '\n';
-  const uint64_t begin =
-      MonotonicTime() + options.Number("wait", 0, kMaxWait) * kSecond;
-  for (uint64_t now = MonotonicTime(); now < begin; now = MonotonicTime()) {
-    Poll(begin - now);
-  }
+  const uint64_t rest = options.Number("rest", 0, kMaxWait);
+  Sleep(options.Number("wait", 0, kMaxWait));
   for (uint64_t i = 1; i <= lines; ++i) {
+    if (i == lines) Sleep(rest);
     // "00000001ijklm…"
     Writer(line, kMinBytes).AppendNumber(i, 10, kMinBytes);
     WriteConsole({line, size});
