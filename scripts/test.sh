@@ -3,8 +3,8 @@
 # Installs what is needed, builds, and runs every test: unit tests, fuzz corpora
 # and integration tests. Arguments go on to ctest (-R NAME, -L unit, …). Tests
 # that need what this machine lacks are skipped;
-# SERAI_REQUIRE=root,kvm,net,vm,gdb,containerd makes them fail instead. ctest's
-# summary comes last.
+# SERAI_REQUIRE=root,kvm,net,cgroup,vm,gdb,containerd makes them fail instead.
+# ctest's summary comes last.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -25,15 +25,8 @@ inline constexpr int64_t kMiB = 1 << 20;
 class TaskCgroupTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    SERAI_NEED("root");
-    auto hierarchy = host::CgroupHierarchy::Detect();
-    if (!hierarchy.ok()) GTEST_SKIP() << hierarchy.status();
-    for (const std::string& root : hierarchy->Roots()) {
-      if (::access(root.c_str(), W_OK) != 0) {
-        GTEST_SKIP() << root << " is not writable";
-      }
-    }
-    hierarchy_.emplace(*std::move(hierarchy));
+    SERAI_NEED("cgroup");
+    ASSERT_OK_AND_ASSIGN(hierarchy_, host::CgroupHierarchy::Detect());
     ASSERT_OK_AND_ASSIGN(loop_, EventLoop::Create());
   }
 

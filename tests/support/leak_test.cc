@@ -126,16 +126,15 @@ TEST(LeakTest, LinksAndRulesAreThoseOfTheCallersNamespace) {
 }
 
 TEST(LeakTest, CgroupIsSeenInEveryHierarchy) {
-  SERAI_NEED("root");
-  const auto hierarchy = host::CgroupHierarchy::Detect();
-  if (!hierarchy.ok()) GTEST_SKIP() << hierarchy.status();
+  SERAI_NEED("cgroup");
+  ASSERT_OK_AND_ASSIGN(const auto hierarchy, host::CgroupHierarchy::Detect());
   const std::string path = absl::StrCat("/serai-test-leak-", ::getpid());
   const Snapshot before = Take({}, {});
   ASSERT_OK_AND_ASSIGN(const host::Cgroup cgroup,
-                       host::Cgroup::Create(*hierarchy, path));
+                       host::Cgroup::Create(hierarchy, path));
   const auto changes = Diff(before, Take({}, {}));
   EXPECT_OK(cgroup.Remove());
-  for (const std::string& root : hierarchy->Roots()) {
+  for (const std::string& root : hierarchy.Roots()) {
     EXPECT_THAT(changes, Contains("+ cgroup " + root + path));
   }
 }

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "lib/base/unique_fd.h"
+#include "lib/host/cgroup.h"
 
 namespace serai::testing {
 namespace {
@@ -66,6 +67,16 @@ std::optional<std::string> NoSystemd() {
   return "systemd does not run here";
 }
 
+std::optional<std::string> NoCgroups() {
+  if (auto reason = NotRoot(); reason) return reason;
+  const auto hierarchy = host::CgroupHierarchy::Detect();
+  if (!hierarchy.ok()) return hierarchy.status().ToString();
+  for (const std::string& root : hierarchy->Roots()) {
+    if (::access(root.c_str(), W_OK) != 0) return root + " is not writable";
+  }
+  return std::nullopt;
+}
+
 struct Need {
   absl::string_view word;
   std::optional<std::string> (*lack)();
@@ -78,6 +89,7 @@ constexpr Need kNeeds[] = {
     {"vm", NoVirtualMachine},
     {"gdb", [] { return CannotRun("/usr/bin/gdb"); }},
     {"containerd", NoContainerd},
+    {"cgroup", NoCgroups},
     {"systemd", NoSystemd},
 };
 

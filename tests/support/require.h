@@ -19,7 +19,8 @@ namespace serai::testing {
 // root: effective uid 0. kvm: /dev/kvm opens. net: root, /dev/net/tun opens and
 // the CNI plugins are installed. gdb: it is installed. vm: QEMU is installed,
 // and the kernel that tests/vm boots is there. containerd: it, ctr and runc are
-// installed.
+// installed. cgroup: root, and the machine's hierarchies can be written to.
+// systemd: it runs the machine.
 std::optional<std::string> Lacks(absl::string_view need);
 
 // Whether SERAI_REQUIRE names `need`.

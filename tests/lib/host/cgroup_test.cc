@@ -36,15 +36,8 @@ using ::testing::IsEmpty;
 class CgroupTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    SERAI_NEED("root");
-    auto hierarchy = CgroupHierarchy::Detect();
-    if (!hierarchy.ok()) GTEST_SKIP() << hierarchy.status();
-    for (const std::string& root : hierarchy->Roots()) {
-      if (::access(root.c_str(), W_OK) != 0) {
-        GTEST_SKIP() << root << " is not writable";
-      }
-    }
-    hierarchy_.emplace(*std::move(hierarchy));
+    SERAI_NEED("cgroup");
+    ASSERT_OK_AND_ASSIGN(hierarchy_, CgroupHierarchy::Detect());
   }
 
   void TearDown() override {

@@ -26,8 +26,8 @@ inline constexpr NodeCase kNodeCases[] = {
     {"SeraidRunsPods", "cases/seraid.sh cgroupfs", 180},
     {"SeraidRunsPodsUnderSystemd", "cases/seraid.sh systemd", 240},
     {"SeraidIsAService", "cases/seraid_service.sh", 300},
-    {"TasksHaveCgroups", "SERAI_REQUIRE=root,systemd tests/cgroup_node_test",
-     120},
+    {"TasksHaveCgroups",
+     "SERAI_REQUIRE=root,cgroup,systemd tests/cgroup_node_test", 120},
     {"ContainerdRunsTasks", "cases/ctr.sh", 240},
     {"ContainerdRunsPods", "cases/cri.sh", 240},
 };
