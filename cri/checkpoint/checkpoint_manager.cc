@@ -41,12 +41,6 @@ absl::Status CheckEmpty(const std::string& directory) {
       absl::StrCat(directory, " is not empty: it has ", names.front()));
 }
 
-bool IsId(const std::string& id) {
-  return id.size() == 64 && std::all_of(id.begin(), id.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
-
 // Of a call that did not live to write the description: without it there is no
 // checkpoint.
 absl::Status ClearUnfinished(const std::string& directory) {
@@ -73,7 +67,7 @@ absl::Status RemoveScratch(const std::string& location) {
   for (const std::string& name : names) {
     absl::string_view id = name;
     if (!absl::ConsumePrefix(&id, prefix) ||
-        !absl::ConsumeSuffix(&id, kScratch) || !IsId(std::string(id))) {
+        !absl::ConsumeSuffix(&id, kScratch) || !IsId(id)) {
       continue;
     }
     RETURN_IF_ERROR(RemoveTree(JoinPath(directory, name)));

@@ -4,9 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "absl/algorithm/container.h"
 #include "absl/functional/function_ref.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 #include "lib/base/file.h"
@@ -14,11 +12,6 @@
 
 namespace serai::cri {
 namespace {
-
-bool IsId(absl::string_view text) {
-  return text.size() == NewId().size() &&
-         absl::c_all_of(text, absl::ascii_isxdigit);
-}
 
 template <typename Message>
 struct Directory {

@@ -2,10 +2,10 @@
 #include "cri/service/notify.h"
 
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "lib/base/deadline.h"
 #include "spdlog/spdlog.h"
 
 namespace serai::cri {
@@ -25,12 +25,9 @@ void NotifyReady(const std::string& status) {
 }
 
 void NotifyReloading() {
-  timespec now = {};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  Notify(
-      absl::StrCat("RELOADING=1\nMONOTONIC_USEC=",
-                   absl::ToInt64Microseconds(absl::DurationFromTimespec(now)),
-                   "\nSTATUS=reading the configuration"));
+  Notify(absl::StrCat(
+      "RELOADING=1\nMONOTONIC_USEC=", absl::ToInt64Microseconds(MonotonicNow()),
+      "\nSTATUS=reading the configuration"));
 }
 
 void NotifyStopping() { Notify("STOPPING=1\nSTATUS=stopping; pods go on"); }

@@ -3,6 +3,7 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 
@@ -155,6 +156,13 @@ std::string NewId() {
     std::abort();
   }
   return absl::BytesToHexString(absl::string_view(bytes.data(), bytes.size()));
+}
+
+bool IsId(absl::string_view text) {
+  return text.size() == 2 * kIdBytes &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
 }
 
 }  // namespace serai::cri

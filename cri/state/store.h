@@ -125,5 +125,6 @@ class Store {
 
 // A new random id: 64 hexadecimal digits, as the container world has them.
 std::string NewId();
+bool IsId(absl::string_view text);
 
 }  // namespace serai::cri
