@@ -19,7 +19,6 @@
 namespace serai::cri {
 
 inline constexpr char kPodInterface[] = "eth0";
-inline constexpr char kTapName[] = "serai0";
 
 inline std::string NetnsDirectory(const Config& config) {
   return JoinPath(config.state, "netns");

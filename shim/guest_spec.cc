@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
@@ -130,6 +131,25 @@ absl::Status SetMemory(const solo5::Unikernel& unikernel,
   return absl::OkStatus();
 }
 
+// A tap for each device; on failure those that are made already are removed.
+absl::StatusOr<std::vector<RecordedTap>> MakeTaps(
+    const oci::RuntimeSpec& spec, const PodNetwork& network,
+    const guest::Attachments& attachments) {
+  std::vector<RecordedTap> taps;
+  for (const oci::GuestDevice& device : spec.devices) {
+    const guest::TakenInterface* const interface =
+        guest::InterfaceOf(device, attachments);
+    if (interface == nullptr) continue;
+    absl::StatusOr<RecordedTap> tap = MakeTap(spec, network, *interface);
+    if (!tap.ok()) {
+      for (const RecordedTap& made : taps) RemoveTap(made).IgnoreError();
+      return tap.status();
+    }
+    taps.push_back(*std::move(tap));
+  }
+  return taps;
+}
+
 // In the child.
 absl::StatusOr<CompletedSpec> Complete(oci::RuntimeSpec spec, int root) {
   ASSIGN_OR_RETURN(
@@ -142,39 +162,58 @@ absl::StatusOr<CompletedSpec> Complete(oci::RuntimeSpec spec, int root) {
     ASSIGN_OR_RETURN(network, LookAtPodNetwork(spec),
                      "the unikernel has a network device");
   }
-  ASSIGN_OR_RETURN(
-      spec.devices,
-      guest::MatchDevices(found.unikernel, {network.taken, VolumesOf(spec)}));
-  ASSIGN_OR_RETURN(const bool with_args,
+  const guest::Attachments attachments = {network.interfaces, VolumesOf(spec),
+                                          spec.annotations};
+  ASSIGN_OR_RETURN(spec.devices,
+                   guest::MatchDevices(found.unikernel, attachments));
+  ASSIGN_OR_RETURN(const bool with_network,
                    guest::WantsNetworkArgs(spec.annotations));
-  const std::vector<std::string> user_args = UserArgs(spec, root);
-  spec.args = with_args ? guest::WithNetworkArgs(network.addresses,
-                                                 spec.devices, user_args)
-                        : user_args;
+  spec.args = UserArgs(spec, root);
+  if (with_network) {
+    spec.args = guest::WithNetworkArgs(
+        guest::NetworksOf(spec.devices, attachments), spec.args);
+  }
   RETURN_IF_ERROR(oci::EscapeArguments(spec.args).status());
   spec.args.insert(spec.args.begin(), found.path);
   spec.unikernel = found.path;
   spec.complete = true;
-  CompletedSpec completed = {std::move(spec), std::nullopt};
-  if (wants_network) {
-    ASSIGN_OR_RETURN(completed.tap, MakeTap(completed.spec, network));
-  }
+  CompletedSpec completed;
+  ASSIGN_OR_RETURN(completed.taps, MakeTaps(spec, network, attachments));
+  completed.notes = guest::UnusedNetworks(spec.devices, attachments);
+  completed.spec = std::move(spec);
   return completed;
 }
 
+Json ToJson(const RecordedTap& tap) {
+  return {{"netns", tap.netns},
+          {"netnsInode", tap.netns_inode},
+          {"interface", tap.interface},
+          {"name", tap.name},
+          {"index", tap.index}};
+}
+
+absl::StatusOr<RecordedTap> TapFromJson(const Json& json) {
+  RecordedTap tap;
+  RETURN_IF_ERROR(oci::ReadString(json, "tap.", "netns", tap.netns));
+  RETURN_IF_ERROR(
+      oci::ReadInteger<uint64_t>(json, "tap.", "netnsInode", tap.netns_inode));
+  RETURN_IF_ERROR(oci::ReadString(json, "tap.", "interface", tap.interface));
+  RETURN_IF_ERROR(oci::ReadString(json, "tap.", "name", tap.name));
+  RETURN_IF_ERROR(oci::ReadInteger<uint32_t>(json, "tap.", "index", tap.index));
+  return tap;
+}
+
 // What the child says: the specification as a config.json, so that it is
-// checked as one, and the tap. Nothing that the parent has anyway.
+// checked as one, and the taps. Nothing that the parent has anyway.
 std::string ToReport(CompletedSpec completed) {
   completed.spec.annotations.clear();
   completed.spec.mounts.clear();
   completed.spec.block_devices.clear();
-  Json report = {{"spec", oci::ToJson(completed.spec)}};
-  if (completed.tap) {
-    report["tap"] = {{"netns", completed.tap->netns},
-                     {"netnsInode", completed.tap->netns_inode},
-                     {"interface", completed.tap->interface},
-                     {"name", completed.tap->name},
-                     {"index", completed.tap->index}};
+  Json report = {{"spec", oci::ToJson(completed.spec)},
+                 {"taps", Json::array()},
+                 {"notes", absl::StrJoin(completed.notes, "\n")}};
+  for (const RecordedTap& tap : completed.taps) {
+    report["taps"].push_back(ToJson(tap));
   }
   return oci::Dump(report, -1);
 }
@@ -186,23 +225,25 @@ absl::StatusOr<CompletedSpec> FromReport(const std::string& text) {
   RETURN_IF_ERROR(oci::ReadString(report, "", "spec", config));
   CompletedSpec completed;
   ASSIGN_OR_RETURN(completed.spec, oci::ParseRuntimeSpec(config));
-  const Json* tap = nullptr;
-  RETURN_IF_ERROR(oci::ReadObject(report, "", "tap", tap));
-  if (tap == nullptr) return completed;
-  RecordedTap& out = completed.tap.emplace();
-  RETURN_IF_ERROR(oci::ReadString(*tap, "tap.", "netns", out.netns));
-  RETURN_IF_ERROR(
-      oci::ReadInteger<uint64_t>(*tap, "tap.", "netnsInode", out.netns_inode));
-  RETURN_IF_ERROR(oci::ReadString(*tap, "tap.", "interface", out.interface));
-  RETURN_IF_ERROR(oci::ReadString(*tap, "tap.", "name", out.name));
-  RETURN_IF_ERROR(oci::ReadInteger<uint32_t>(*tap, "tap.", "index", out.index));
+  const auto taps = report.find("taps");
+  if (taps == report.end() || !taps->is_array()) {
+    return oci::Bad("taps", "is not a list");
+  }
+  for (const Json& each : *taps) {
+    if (!each.is_object()) return oci::Bad("taps", "holds what is no object");
+    ASSIGN_OR_RETURN(RecordedTap tap, TapFromJson(each));
+    completed.taps.push_back(std::move(tap));
+  }
+  std::string notes;
+  RETURN_IF_ERROR(oci::ReadString(report, "", "notes", notes));
+  completed.notes = absl::StrSplit(notes, '\n', absl::SkipEmpty());
   return completed;
 }
 
 // After a child that has not told what it made.
 void CleanUpAfterChild(const oci::RuntimeSpec& spec) {
   if (spec.network_namespace.empty()) return;
-  const absl::Status removed = RemoveIdleTap(spec);
+  const absl::Status removed = RemoveIdleTaps(spec);
   if (!removed.ok()) LogWarning(removed.message());
 }
 
@@ -223,6 +264,7 @@ absl::StatusOr<CompletedSpec> CompleteSpec(const oci::RuntimeSpec& spec,
   }
   RETURN_IF_ERROR(completed.status());
   completed->spec.annotations = spec.annotations;
+  for (const std::string& note : completed->notes) LogWarning(note);
   return completed;
 }
 

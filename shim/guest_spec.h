@@ -6,7 +6,8 @@
 // much memory it has, what its devices are attached to, what it is told of its
 // network. The rules are lib/guest's, the same for both.
 
-#include <optional>
+#include <string>
+#include <vector>
 
 #include "lib/base/status.h"
 #include "lib/oci/runtime_spec.h"
@@ -18,7 +19,8 @@ struct CompletedSpec {
   oci::RuntimeSpec spec;
   // What was made in the pod's network namespace; RemoveTap() (pod_network.h)
   // takes it away again.
-  std::optional<RecordedTap> tap;
+  std::vector<RecordedTap> taps;
+  std::vector<std::string> notes;  // for people: what of the pod is not used
 };
 
 // Completes `spec`, which is not complete; `root` is the container's root

@@ -77,10 +77,8 @@ absl::Status GuestTask::Prepare() {
   if (!spec_.complete) {
     ASSIGN_OR_RETURN(CompletedSpec completed, CompleteSpec(spec_, root.get()));
     spec_ = std::move(completed.spec);
-    if (completed.tap) {
-      record_.taps.push_back(*std::move(completed.tap));
-      rollback.Add("tap", [this] { return RemoveTaps(); });
-    }
+    record_.taps = std::move(completed.taps);
+    rollback.Add("taps", [this] { return RemoveTaps(); });
   }
   ASSIGN_OR_RETURN(Guest guest, OpenGuest(spec_, root.get()));
   target_ = guest.target;

@@ -19,7 +19,6 @@
 namespace serai::shim {
 namespace {
 
-constexpr char kTapName[] = "serai0";
 constexpr size_t kMaxMountInfo = 16 << 20;
 constexpr absl::Duration kRemoveTimeout = absl::Seconds(4);
 
@@ -76,11 +75,21 @@ std::string LastingPath(const std::string& path, uint64_t inode) {
   return path;
 }
 
-absl::Status Taken(const PodNetwork& network) {
-  return absl::FailedPreconditionError(absl::StrCat(
-      "the pod's interface ", network.interface,
-      " is another container's: one container of a pod can have a network "
-      "device"));
+absl::Status Taken(const std::string& interface) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the pod's interface ", interface,
+                   " is another container's: one container of a pod can have "
+                   "it"));
+}
+
+guest::TakenInterface AsTaken(const host::Interface& interface, size_t number) {
+  guest::TakenInterface taken = {
+      interface.name, host::TapName(number), interface.mac, interface.mtu, {}};
+  for (const host::InterfaceAddress& address : interface.addresses) {
+    taken.addresses.push_back(
+        {address.address, address.prefix_length, address.gateway});
+  }
+  return taken;
 }
 
 }  // namespace
@@ -88,31 +97,29 @@ absl::Status Taken(const PodNetwork& network) {
 absl::StatusOr<PodNetwork> LookAtPodNetwork(const oci::RuntimeSpec& spec) {
   PodNetwork network;
   ASSIGN_OR_RETURN(network.netns, OpenPodNetns(spec));
-  const absl::StatusOr<host::Interface> found =
-      host::FindInterface(network.netns.get());
+  const absl::StatusOr<std::vector<host::Interface>> found =
+      host::ListInterfaces(network.netns.get());
   if (!found.ok()) {
     return absl::FailedPreconditionError(
         absl::StrCat("the pod's network namespace ", spec.network_namespace,
                      ": ", found.status().message()));
   }
-  network.interface = found->name;
-  network.taken = {kTapName, found->mac, found->mtu};
-  for (const host::InterfaceAddress& address : found->addresses) {
-    network.addresses.push_back(
-        {address.address, address.prefix_length, address.gateway});
+  for (const host::Interface& interface : *found) {
+    network.interfaces.push_back(AsTaken(interface, network.interfaces.size()));
   }
   return network;
 }
 
 absl::StatusOr<RecordedTap> MakeTap(const oci::RuntimeSpec& spec,
-                                    const PodNetwork& network) {
-  const host::TapSpec wanted = {network.interface, kTapName};
+                                    const PodNetwork& network,
+                                    const guest::TakenInterface& interface) {
+  const host::TapSpec wanted = {interface.name, interface.tap};
   ASSIGN_OR_RETURN(const uint64_t inode, InodeOf(network.netns.get()));
   absl::StatusOr<host::Tap> tap = host::CreateTap(network.netns.get(), wanted);
   if (absl::IsAlreadyExists(tap.status())) {
     const absl::Status removed =
         host::RemoveIdleTap(network.netns.get(), wanted);
-    if (absl::IsFailedPrecondition(removed)) return Taken(network);
+    if (absl::IsFailedPrecondition(removed)) return Taken(interface.name);
     RETURN_IF_ERROR(removed);
     tap = host::CreateTap(network.netns.get(), wanted);
   }
@@ -120,8 +127,8 @@ absl::StatusOr<RecordedTap> MakeTap(const oci::RuntimeSpec& spec,
   RecordedTap made;
   made.netns = LastingPath(spec.network_namespace, inode);
   made.netns_inode = inode;
-  made.interface = network.interface;
-  made.name = kTapName;
+  made.interface = interface.name;
+  made.name = interface.tap;
   made.index = static_cast<uint32_t>(tap->index);
   return made;
 }
@@ -142,12 +149,18 @@ absl::Status RemoveTap(const RecordedTap& tap) {
   return AskChild(remove, kRemoveTimeout).status();
 }
 
-absl::Status RemoveIdleTap(const oci::RuntimeSpec& spec) {
+absl::Status RemoveIdleTaps(const oci::RuntimeSpec& spec) {
   const auto remove = [&]() -> absl::StatusOr<std::string> {
     ASSIGN_OR_RETURN(const PodNetwork network, LookAtPodNetwork(spec));
-    const absl::Status removed =
-        host::RemoveIdleTap(network.netns.get(), {network.interface, kTapName});
-    if (!absl::IsFailedPrecondition(removed)) RETURN_IF_ERROR(removed);
+    absl::Status status;
+    for (const guest::TakenInterface& interface : network.interfaces) {
+      const absl::Status removed = host::RemoveIdleTap(
+          network.netns.get(), {interface.name, interface.tap});
+      if (!absl::IsFailedPrecondition(removed)) {
+        status = FirstError(status, removed);
+      }
+    }
+    RETURN_IF_ERROR(status);
     return "";
   };
   return AskChild(remove, kRemoveTimeout).status();

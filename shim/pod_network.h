@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The network that containerd's CNI plugins have made for a pod, and the tap by
-// which a guest takes it over. For a program with one thread.
+// The network that containerd's CNI plugins have made for a pod, and the taps
+// by which a guest takes it over. For a program with one thread.
 
 #include <string>
 #include <vector>
@@ -18,9 +18,7 @@ namespace serai::shim {
 
 struct PodNetwork {
   UniqueFd netns;
-  std::string interface;  // its name
-  guest::TakenInterface taken;
-  std::vector<guest::NetworkAddress> addresses;
+  std::vector<guest::TakenInterface> interfaces;  // never empty
 };
 
 // What the namespace that `spec` names has for a guest. Changes nothing.
@@ -28,18 +26,20 @@ struct PodNetwork {
 // interface in it. Starts threads: for a child of the shim.
 absl::StatusOr<PodNetwork> LookAtPodNetwork(const oci::RuntimeSpec& spec);
 
-// Makes the tap, in place of one that a dead container of the pod has left.
-// FAILED_PRECONDITION when another container of the pod has the interface. On
-// failure nothing is left. Starts threads: for a child of the shim.
+// Makes the tap of one of `network`'s interfaces, in place of one that a dead
+// container of the pod has left. FAILED_PRECONDITION when another container of
+// the pod has the interface. On failure nothing is left. Starts threads: for a
+// child of the shim.
 absl::StatusOr<RecordedTap> MakeTap(const oci::RuntimeSpec& spec,
-                                    const PodNetwork& network);
+                                    const PodNetwork& network,
+                                    const guest::TakenInterface& interface);
 
 // Removes the tap and what leads to it; that it is gone, or its namespace, is
 // success. Works in a child.
 absl::Status RemoveTap(const RecordedTap& tap);
 
 // Removes what a child has left in `spec`'s namespace that was killed in
-// MakeTap(). A tap that is in use stays. Works in a child.
-absl::Status RemoveIdleTap(const oci::RuntimeSpec& spec);
+// MakeTap(). Taps that are in use stay. Works in a child.
+absl::Status RemoveIdleTaps(const oci::RuntimeSpec& spec);
 
 }  // namespace serai::shim

@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "cri/image/root.h"
+#include "cri/state/networks.h"
 #include "lib/base/file.h"
 #include "lib/guest/devices.h"
 #include "lib/guest/find_unikernel.h"
@@ -89,8 +90,19 @@ absl::StatusOr<uint64_t> GuestMemory(
 // volumeDevices go before volumeMounts.
 guest::Attachments AttachmentsOf(const BundleInput& input) {
   guest::Attachments attachments;
-  attachments.interface = {input.pod.tap(), input.pod.network().mac(),
-                           input.pod.network().mtu()};
+  for (const state::v1::PodNetwork& network : NetworksOf(input.pod)) {
+    guest::TakenInterface& taken = attachments.interfaces.emplace_back();
+    taken.name = network.interface();
+    taken.tap = network.tap();
+    taken.mac = network.mac();
+    taken.mtu = network.mtu();
+    for (const auto& address : network.addresses()) {
+      taken.addresses.push_back(
+          {address.address(), address.prefix_length(), address.gateway()});
+    }
+  }
+  const auto& annotations = input.pod.config().annotations();
+  attachments.annotations.insert(annotations.begin(), annotations.end());
   for (const auto& device : input.container.devices()) {
     attachments.volumes.push_back(
         {device.container_path(), device.host_path(),
@@ -121,13 +133,12 @@ oci::Resources CgroupResources(const runtime::v1::LinuxContainerResources& cri,
   return resources;
 }
 
-std::vector<guest::NetworkAddress> AddressesOf(const BundleInput& input) {
-  std::vector<guest::NetworkAddress> addresses;
-  for (const auto& address : input.pod.network().addresses()) {
-    addresses.push_back(
-        {address.address(), address.prefix_length(), address.gateway()});
+std::vector<std::string> TapsOf(const std::vector<oci::GuestDevice>& devices) {
+  std::vector<std::string> taps;
+  for (const oci::GuestDevice& device : devices) {
+    if (device.type == oci::GuestDevice::Type::kNet) taps.push_back(device.tap);
   }
-  return addresses;
+  return taps;
 }
 
 }  // namespace
@@ -138,25 +149,26 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   ASSIGN_OR_RETURN(
       const uint64_t memory,
       GuestMemory(input.container, input.handler, found.unikernel));
+  const guest::Attachments attachments = AttachmentsOf(input);
   ASSIGN_OR_RETURN(std::vector<oci::GuestDevice> devices,
-                   guest::MatchDevices(found.unikernel, AttachmentsOf(input)));
-  const auto& annotations = input.pod.config().annotations();
-  ASSIGN_OR_RETURN(
-      const bool with_network,
-      guest::WantsNetworkArgs({annotations.begin(), annotations.end()}));
+                   guest::MatchDevices(found.unikernel, attachments));
+  ASSIGN_OR_RETURN(const bool with_network,
+                   guest::WantsNetworkArgs(attachments.annotations));
 
   Bundle bundle;
   bundle.unikernel = found.path;
   bundle.target = solo5::TargetName(found.unikernel.target);
-  bundle.takes_interface = guest::WantsNetwork(found.unikernel);
+  bundle.taps = TapsOf(devices);
+  bundle.notes = guest::UnusedNetworks(devices, attachments);
   oci::RuntimeSpec& spec = bundle.spec;
   // The shim is given layers beside the bundle, and puts them together there.
   spec.root_path =
       input.image.layers.empty() ? input.image.rootfs : kRootfsInBundle;
   spec.unikernel = found.path;
-  spec.args = with_network ? guest::WithNetworkArgs(AddressesOf(input), devices,
-                                                    line.args)
-                           : line.args;
+  spec.args = with_network
+                  ? guest::WithNetworkArgs(
+                        guest::NetworksOf(devices, attachments), line.args)
+                  : line.args;
   RETURN_IF_ERROR(oci::EscapeArguments(spec.args).status());
   spec.args.insert(spec.args.begin(), found.path);
   spec.hostname = input.pod.config().hostname();

@@ -5,6 +5,7 @@
 // which file is the unikernel, what it is told, what it is given.
 
 #include <string>
+#include <vector>
 
 #include "cri/config/config.h"
 #include "cri/image/image.h"
@@ -26,9 +27,10 @@ struct BundleInput {
 
 struct Bundle {
   oci::RuntimeSpec spec;
-  std::string unikernel;         // path in the image
-  std::string target;            // "hvt" or "spt"
-  bool takes_interface = false;  // a device is the pod's tap
+  std::string unikernel;           // path in the image
+  std::string target;              // "hvt" or "spt"
+  std::vector<std::string> taps;   // of the pod's, that are devices now
+  std::vector<std::string> notes;  // for people: what of the pod is not used
 };
 
 // INVALID_ARGUMENT and FAILED_PRECONDITION with a sentence for the pod's

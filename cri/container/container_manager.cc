@@ -14,9 +14,11 @@
 #include "cri/layout.h"
 #include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
+#include "cri/state/networks.h"
 #include "lib/base/deadline.h"
 #include "lib/base/fault.h"
 #include "lib/base/file.h"
+#include "lib/guest/devices.h"
 #include "lib/guest/node_targets.h"
 #include "spdlog/spdlog.h"
 
@@ -78,19 +80,24 @@ absl::Status ContainerManager::CheckName(const Pod& pod,
   return absl::OkStatus();
 }
 
-absl::Status ContainerManager::CheckInterfaceIsFree(
-    const ContainerRecord& taker) const {
+absl::Status ContainerManager::CheckTapsAreFree(
+    const ContainerRecord& taker, const std::vector<std::string>& taps) const {
   for (const auto& other : store_.ContainersOf(taker.pod_id())) {
     const ContainerRecord record = other->record.Get();
-    if (!record.takes_interface() || record.id() == taker.id() ||
+    if (record.id() == taker.id() ||
         PhaseOf(record) == ContainerPhase::kExited) {
       continue;
     }
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the pod's network interface belongs to one unikernel at a time, now "
-        "to container \"",
-        record.config().metadata().name(), "\": make \"",
-        taker.config().metadata().name(), "\" a pod of its own"));
+    for (const std::string& taken : TapsOf(record)) {
+      if (std::find(taps.begin(), taps.end(), taken) == taps.end()) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          "a network interface of the pod belongs to one unikernel at a time, "
+          "now to container \"",
+          record.config().metadata().name(), "\": make \"",
+          taker.config().metadata().name(),
+          "\" a pod of its own, or give it another interface (annotation ",
+          guest::kPodAnnotationNet, "DEVICE)"));
+    }
   }
   return absl::OkStatus();
 }
@@ -222,7 +229,10 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
       const Bundle bundle,
       MakeBundle({pod, record.config(), image, *handler,
                   CgroupsPathOf(record.cgroup()), guest::ProbeNode()}));
-  if (bundle.takes_interface) RETURN_IF_ERROR(CheckInterfaceIsFree(record));
+  RETURN_IF_ERROR(CheckTapsAreFree(record, bundle.taps));
+  for (const std::string& note : bundle.notes) {
+    spdlog::warn("container {}: {}", record.id(), note);
+  }
   RETURN_IF_ERROR(WriteBundle(record.bundle(), bundle.spec));
   RETURN_IF_ERROR(FaultPoint("container.bundle"));
   return container.record.Change([&](ContainerRecord& r) {
@@ -232,7 +242,8 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
     *r.mutable_root_layers() = {image.layers.begin(), image.layers.end()};
     r.set_unikernel(bundle.unikernel);
     r.set_target(bundle.target);
-    r.set_takes_interface(bundle.takes_interface);
+    r.set_takes_interface(!bundle.taps.empty());
+    *r.mutable_taps() = {bundle.taps.begin(), bundle.taps.end()};
   });
 }
 

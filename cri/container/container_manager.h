@@ -92,7 +92,8 @@ class ContainerManager {
       const PodRecord& pod, const runtime::v1::ContainerConfig& config) const;
   absl::Status CheckName(const Pod& pod,
                          const runtime::v1::ContainerConfig& config) const;
-  absl::Status CheckInterfaceIsFree(const ContainerRecord& taker) const;
+  absl::Status CheckTapsAreFree(const ContainerRecord& taker,
+                                const std::vector<std::string>& taps) const;
   // The id of what the same call has made already; empty: none.
   std::string FindMade(const Pod& pod, const ContainerRecord& record) const;
   void EndUnstartedBefore(const Pod& pod,

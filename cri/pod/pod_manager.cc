@@ -10,6 +10,7 @@
 #include "cri/layout.h"
 #include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
+#include "cri/pod/wire.h"
 #include "cri/state/boot_id.h"
 #include "lib/base/fault.h"
 #include "lib/base/file.h"
@@ -119,7 +120,7 @@ absl::StatusOr<PodRecord> PodManager::Names(
   record.set_version(kRecordVersion);
   record.set_id(id);
   record.set_netns_path(NetnsPath(config_, id));
-  record.set_tap(kTapName);
+  record.set_tap(host::TapName(0));
   record.mutable_network()->set_interface(kPodInterface);
   ASSIGN_OR_RETURN(*record.mutable_cgroup(),
                    CgroupPath(config_.cgroup, cgroup_parent, id));
@@ -242,20 +243,15 @@ absl::Status PodManager::Connect(Pod& pod) {
                    }));
   RETURN_IF_ERROR(FaultPoint("pod.cni"));
   ASSIGN_OR_RETURN(const UniqueFd netns, host::OpenNetns(record.netns_path()));
-  host::TapSpec spec;
-  spec.interface = record.network().interface();
-  spec.tap = record.tap();
-  ASSIGN_OR_RETURN(const host::Tap tap, host::CreateTap(netns.get(), spec));
+  ASSIGN_OR_RETURN(
+      const std::vector<state::v1::PodNetwork> networks,
+      WireInterfaces(netns.get(), record.network().interface(), result));
   RETURN_IF_ERROR(FaultPoint("pod.tap"));
   return pod.record.Change([&](PodRecord& r) {
-    r.mutable_network()->set_mac(tap.mac);
-    r.mutable_network()->set_mtu(static_cast<uint32_t>(tap.mtu));
-    for (const cni::IpConfig& ip : result.ips) {
-      auto* address = r.mutable_network()->add_addresses();
-      address->set_address(ip.address);
-      address->set_prefix_length(static_cast<uint32_t>(ip.prefix_length));
-      address->set_gateway(ip.gateway);
-    }
+    r.set_tap(networks.front().tap());
+    *r.mutable_network() = networks.front();
+    r.mutable_network()->clear_tap();
+    *r.mutable_more_networks() = {networks.begin() + 1, networks.end()};
   });
 }
 

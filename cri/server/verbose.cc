@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "cri/state/networks.h"
 #include "lib/base/file.h"
 #include "lib/base/version.h"
 #include "lib/guest/node_targets.h"
@@ -71,6 +72,20 @@ void AddTask(const std::string& container, Shim& shim, json& out) {
   out["devices"] = DevicesJson(container, shim);
 }
 
+json InterfaceInfo(const state::v1::PodNetwork& network) {
+  json addresses = json::array();
+  for (const auto& address : network.addresses()) {
+    addresses.push_back({{"address", address.address()},
+                         {"prefixLength", address.prefix_length()},
+                         {"gateway", address.gateway()}});
+  }
+  return {{"name", network.interface()},
+          {"tap", network.tap()},
+          {"mac", network.mac()},
+          {"mtu", network.mtu()},
+          {"addresses", std::move(addresses)}};
+}
+
 }  // namespace
 
 std::string ConfigInfo(const Config& config) {
@@ -131,11 +146,9 @@ std::string NetworkInfo(const cni::Client& network) {
 
 std::string PodInfo(const Pod& pod, const Store& store) {
   const PodRecord record = pod.record.Get();
-  json addresses = json::array();
-  for (const auto& address : record.network().addresses()) {
-    addresses.push_back({{"address", address.address()},
-                         {"prefixLength", address.prefix_length()},
-                         {"gateway", address.gateway()}});
+  json interfaces = json::array();
+  for (const state::v1::PodNetwork& network : NetworksOf(record)) {
+    interfaces.push_back(InterfaceInfo(network));
   }
   json containers = json::array();
   for (const auto& container : store.ContainersOf(pod.id)) {
@@ -143,11 +156,7 @@ std::string PodInfo(const Pod& pod, const Store& store) {
   }
   json info = {{"runtimeHandler", record.handler()},
                {"netns", record.netns_path()},
-               {"interface", record.network().interface()},
-               {"tap", record.tap()},
-               {"mac", record.network().mac()},
-               {"mtu", record.network().mtu()},
-               {"addresses", std::move(addresses)},
+               {"interfaces", std::move(interfaces)},
                {"cgroup", record.cgroup()},
                {"shimAddress", record.shim_address()},
                {"containers", std::move(containers)},

@@ -61,18 +61,15 @@ v1::SwapUsage ToSwapUsage(const host::CgroupUsage& usage,
   return out;
 }
 
-v1::NetworkUsage ToNetworkUsage(const std::string& interface,
-                                const host::LinkCounters& tap,
-                                int64_t time_ns) {
-  v1::NetworkUsage out;
-  out.set_timestamp(time_ns);
-  v1::NetworkInterfaceUsage& usage = *out.mutable_default_interface();
+v1::NetworkInterfaceUsage ToInterfaceUsage(const std::string& interface,
+                                           const host::LinkCounters& tap) {
+  v1::NetworkInterfaceUsage usage;
   usage.set_name(interface);
   usage.mutable_rx_bytes()->set_value(tap.sent.bytes);
   usage.mutable_rx_errors()->set_value(tap.sent.errors);
   usage.mutable_tx_bytes()->set_value(tap.received.bytes);
   usage.mutable_tx_errors()->set_value(tap.received.errors);
-  return out;
+  return usage;
 }
 
 std::optional<v1::PsiStats> ReadPsi(const host::Cgroup& cgroup,

@@ -23,10 +23,9 @@ runtime::v1::SwapUsage ToSwapUsage(const host::CgroupUsage& usage,
                                    uint64_t machine_swap_bytes,
                                    int64_t time_ns);
 
-// The pod's interface as the guest sees it: its other end is the tap.
-runtime::v1::NetworkUsage ToNetworkUsage(const std::string& interface,
-                                         const host::LinkCounters& tap,
-                                         int64_t time_ns);
+// An interface of the pod's as the guest sees it: its other end is the tap.
+runtime::v1::NetworkInterfaceUsage ToInterfaceUsage(
+    const std::string& interface, const host::LinkCounters& tap);
 
 // How long a group's processes have waited for "cpu", "memory" or "io".
 // Nothing where the kernel does not keep count, which it does on cgroup v2

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "cri/state/networks.h"
 #include "cri/stats/container_metrics.h"
 #include "cri/stats/convert.h"
 #include "lib/host/netns.h"
@@ -102,10 +103,16 @@ absl::StatusOr<v1::ContainerStats> StatsReader::OfContainer(
   return out;
 }
 
-absl::StatusOr<host::LinkCounters> StatsReader::TapCounters(
-    const PodRecord& record) const {
+absl::StatusOr<std::vector<StatsReader::InterfaceCounters>>
+StatsReader::CountersOf(const PodRecord& record) const {
   ASSIGN_OR_RETURN(const UniqueFd netns, host::OpenNetns(record.netns_path()));
-  return host::ReadLinkCounters(netns.get(), record.tap());
+  std::vector<InterfaceCounters> all;
+  for (const state::v1::PodNetwork& network : NetworksOf(record)) {
+    ASSIGN_OR_RETURN(const host::LinkCounters tap,
+                     host::ReadLinkCounters(netns.get(), network.tap()));
+    all.push_back({network.interface(), tap});
+  }
+  return all;
 }
 
 absl::StatusOr<std::vector<host::Cgroup>> StatsReader::PodGroups(
@@ -164,9 +171,16 @@ absl::StatusOr<v1::PodSandboxStats> StatsReader::OfPod(Pod& pod) const {
   SetAttributes(record, *out.mutable_attributes());
   v1::LinuxPodSandboxStats& stats = *out.mutable_linux();
   RETURN_IF_ERROR(AddPodUsage(pod, record, containers, stats));
-  ASSIGN_OR_RETURN(const host::LinkCounters tap, TapCounters(record));
-  *stats.mutable_network() = ToNetworkUsage(record.network().interface(), tap,
-                                            absl::GetCurrentTimeNanos());
+  ASSIGN_OR_RETURN(const std::vector<InterfaceCounters> counters,
+                   CountersOf(record));
+  v1::NetworkUsage& network = *stats.mutable_network();
+  network.set_timestamp(absl::GetCurrentTimeNanos());
+  for (const auto& [interface, tap] : counters) {
+    v1::NetworkInterfaceUsage& usage =
+        network.has_default_interface() ? *network.add_interfaces()
+                                        : *network.mutable_default_interface();
+    usage = ToInterfaceUsage(interface, tap);
+  }
   for (const auto& container : containers) {
     absl::StatusOr<v1::ContainerStats> one = OfContainer(*container);
     if (absl::IsNotFound(one.status())) continue;
@@ -183,12 +197,15 @@ absl::StatusOr<v1::PodSandboxMetrics> StatsReader::MetricsOf(
   const auto& metadata = record.config().metadata();
   v1::PodSandboxMetrics out;
   out.set_pod_sandbox_id(record.id());
-  ASSIGN_OR_RETURN(const host::LinkCounters tap, TapCounters(record));
+  ASSIGN_OR_RETURN(const std::vector<InterfaceCounters> counters,
+                   CountersOf(record));
   // In the order of kBaseLabels.
   MetricWriter network({"", record.cgroup(), "", record.id(),
                         metadata.namespace_(), metadata.name()},
                        absl::GetCurrentTimeNanos(), out.mutable_metrics());
-  AddNetworkMetrics(record.network().interface(), tap, network);
+  for (const auto& [interface, tap] : counters) {
+    AddNetworkMetrics(interface, tap, network);
+  }
   for (const auto& container : store_.ContainersOf(pod.id)) {
     const ContainerRecord c = container->record.Get();
     if (PhaseOf(c) != ContainerPhase::kRunning) continue;

@@ -40,8 +40,13 @@ class StatsReader {
       const Pod& pod) const;
 
  private:
-  // Of the pod's tap: what it sent, the guest received.
-  absl::StatusOr<host::LinkCounters> TapCounters(const PodRecord& record) const;
+  // Of an interface's tap: what it sent, the guest received.
+  struct InterfaceCounters {
+    std::string interface;
+    host::LinkCounters tap;
+  };
+  absl::StatusOr<std::vector<InterfaceCounters>> CountersOf(
+      const PodRecord& record) const;
 
   using Containers = std::vector<std::shared_ptr<Container>>;
 

@@ -55,14 +55,12 @@ std::vector<std::string> NetworkArgs(
 }
 
 std::vector<std::string> WithNetworkArgs(
-    const std::vector<NetworkAddress>& addresses,
-    const std::vector<oci::GuestDevice>& devices,
+    const std::vector<DeviceNetwork>& networks,
     const std::vector<std::string>& user_args) {
   std::vector<std::string> args;
-  for (const oci::GuestDevice& device : devices) {
-    if (device.type != oci::GuestDevice::Type::kNet) continue;
+  for (const DeviceNetwork& network : networks) {
     const std::vector<std::string> more =
-        NetworkArgs(addresses, device.name, user_args);
+        NetworkArgs(network.addresses, network.device, user_args);
     args.insert(args.end(), more.begin(), more.end());
   }
   args.insert(args.end(), user_args.begin(), user_args.end());

@@ -12,7 +12,6 @@
 
 #include "absl/strings/string_view.h"
 #include "lib/base/status.h"
-#include "lib/oci/guest_devices.h"
 
 namespace serai::guest {
 
@@ -39,10 +38,15 @@ std::vector<std::string> NetworkArgs(
     const std::vector<NetworkAddress>& addresses, absl::string_view device,
     const std::vector<std::string>& user_args);
 
+// A network device of a guest's, and the addresses of the interface it has.
+struct DeviceNetwork {
+  std::string device;
+  std::vector<NetworkAddress> addresses;
+};
+
 // All arguments of a guest: those for its network devices, then the user's.
 std::vector<std::string> WithNetworkArgs(
-    const std::vector<NetworkAddress>& addresses,
-    const std::vector<oci::GuestDevice>& devices,
+    const std::vector<DeviceNetwork>& networks,
     const std::vector<std::string>& user_args);
 
 }  // namespace serai::guest

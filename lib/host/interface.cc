@@ -9,6 +9,7 @@
 #include <netlink/route/nexthop.h>
 #include <netlink/route/route.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -39,8 +40,21 @@ bool IsTap(rtnl_link* link) {
   return kind != nullptr && absl::string_view(kind) == "tun";
 }
 
-absl::StatusOr<rtnl_link*> Choose(const Cache& links) {
-  rtnl_link* first = nullptr;
+// "net2" comes before "net10".
+bool ComesBefore(const std::string& a, const std::string& b) {
+  if ((a == kUsualName) != (b == kUsualName)) return a == kUsualName;
+  constexpr char kDigits[] = "0123456789";
+  const size_t stem_a = a.find_last_not_of(kDigits) + 1;
+  const size_t stem_b = b.find_last_not_of(kDigits) + 1;
+  const int order = a.compare(0, stem_a, b, 0, stem_b);
+  if (order != 0) return order < 0;
+  if (a.size() != b.size()) return a.size() < b.size();
+  return a < b;
+}
+
+// The links that a guest can take over, in order.
+absl::StatusOr<std::vector<rtnl_link*>> Choose(const Cache& links) {
+  std::vector<rtnl_link*> chosen;
   std::vector<std::string> names;
   for (nl_object* object = ::nl_cache_get_first(links.get()); object != nullptr;
        object = ::nl_cache_get_next(object)) {
@@ -52,13 +66,17 @@ absl::StatusOr<rtnl_link*> Choose(const Cache& links) {
         !LinkMac(link, name).ok()) {
       continue;
     }
-    if (name == kUsualName) return link;
-    if (first == nullptr && (flags & IFF_UP) != 0) first = link;
+    if (name == kUsualName || (flags & IFF_UP) != 0) chosen.push_back(link);
   }
-  if (first != nullptr) return first;
-  return absl::NotFoundError(
-      absl::StrCat("no Ethernet interface that is up; there are: ",
-                   absl::StrJoin(names, ", ")));
+  if (chosen.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("no Ethernet interface that is up; there are: ",
+                     absl::StrJoin(names, ", ")));
+  }
+  std::sort(chosen.begin(), chosen.end(), [](rtnl_link* a, rtnl_link* b) {
+    return ComesBefore(::rtnl_link_get_name(a), ::rtnl_link_get_name(b));
+  });
+  return chosen;
 }
 
 // The gateway of the default route through the link; empty when there is none.
@@ -103,7 +121,28 @@ bool IsForUse(rtnl_addr* address, int family, int index) {
          (::rtnl_addr_get_flags(address) & kOfNoUse) == 0;
 }
 
-absl::StatusOr<Interface> FindHere() {
+absl::StatusOr<Interface> Describe(nl_sock* socket, const Cache& addresses,
+                                   rtnl_link* link) {
+  Interface found;
+  found.name = ::rtnl_link_get_name(link);
+  ASSIGN_OR_RETURN(found.mac, LinkMac(link, found.name));
+  found.mtu = ::rtnl_link_get_mtu(link);
+  const int index = ::rtnl_link_get_ifindex(link);
+  for (const int family : {AF_INET, AF_INET6}) {
+    ASSIGN_OR_RETURN(const std::string gateway, Gateway(socket, family, index));
+    for (nl_object* object = ::nl_cache_get_first(addresses.get());
+         object != nullptr; object = ::nl_cache_get_next(object)) {
+      auto* address = reinterpret_cast<rtnl_addr*>(object);
+      if (!IsForUse(address, family, index)) continue;
+      found.addresses.push_back(
+          {TextOf(::rtnl_addr_get_local(address)),
+           static_cast<uint32_t>(::rtnl_addr_get_prefixlen(address)), gateway});
+    }
+  }
+  return found;
+}
+
+absl::StatusOr<std::vector<Interface>> ListHere() {
   ASSIGN_OR_RETURN(const auto socket, ConnectRoute());
   nl_cache* dumped = nullptr;
   if (const int error =
@@ -117,34 +156,22 @@ absl::StatusOr<Interface> FindHere() {
     return NetlinkStatus(error, "listing addresses");
   }
   const Cache addresses(dumped);
-
-  ASSIGN_OR_RETURN(rtnl_link* const link, Choose(links));
-  Interface found;
-  found.name = ::rtnl_link_get_name(link);
-  ASSIGN_OR_RETURN(found.mac, LinkMac(link, found.name));
-  found.mtu = ::rtnl_link_get_mtu(link);
-  const int index = ::rtnl_link_get_ifindex(link);
-  for (const int family : {AF_INET, AF_INET6}) {
-    ASSIGN_OR_RETURN(const std::string gateway,
-                     Gateway(socket.get(), family, index));
-    for (nl_object* object = ::nl_cache_get_first(addresses.get());
-         object != nullptr; object = ::nl_cache_get_next(object)) {
-      auto* address = reinterpret_cast<rtnl_addr*>(object);
-      if (!IsForUse(address, family, index)) continue;
-      found.addresses.push_back(
-          {TextOf(::rtnl_addr_get_local(address)),
-           static_cast<uint32_t>(::rtnl_addr_get_prefixlen(address)), gateway});
-    }
+  ASSIGN_OR_RETURN(const std::vector<rtnl_link*> chosen, Choose(links));
+  std::vector<Interface> found;
+  for (rtnl_link* const link : chosen) {
+    ASSIGN_OR_RETURN(Interface interface,
+                     Describe(socket.get(), addresses, link));
+    found.push_back(std::move(interface));
   }
   return found;
 }
 
 }  // namespace
 
-absl::StatusOr<Interface> FindInterface(int netns_fd) {
-  Interface found;
+absl::StatusOr<std::vector<Interface>> ListInterfaces(int netns_fd) {
+  std::vector<Interface> found;
   RETURN_IF_ERROR(RunInNetns(netns_fd, [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(found, FindHere());
+    ASSIGN_OR_RETURN(found, ListHere());
     return absl::OkStatus();
   }));
   return found;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// A pod's network interface as the CNI plugins have left it: what there is to
-// know of it where nobody has kept their result. Any thread.
+// A pod's network interfaces as the CNI plugins have left them: what there is
+// to know of them where nobody has kept their results. Any thread.
 
 #include <cstdint>
 #include <string>
@@ -28,10 +28,12 @@ struct Interface {
   std::vector<InterfaceAddress> addresses;
 };
 
-// The interface of the namespace that `netns_fd` refers to: eth0 when it is an
-// Ethernet interface, else the first Ethernet interface that is up; never a
-// tap. Of several default routes through it, the gateway of the one with the
-// lowest metric is told. NOT_FOUND when there is none, naming what there is.
-absl::StatusOr<Interface> FindInterface(int netns_fd);
+// The Ethernet interfaces of the namespace that `netns_fd` refers to, without
+// loopback and taps: eth0, the cluster's own, up or not; then all others that
+// are up, in the order of their names and numbers (net1, net2, net10). Of
+// several default routes through one, the gateway of that with the lowest
+// metric is told.
+// NOT_FOUND when there is none, naming what there is.
+absl::StatusOr<std::vector<Interface>> ListInterfaces(int netns_fd);
 
 }  // namespace serai::host

@@ -176,10 +176,20 @@ absl::Status DeleteRedirect(nl_sock* socket, int from) {
   return absl::OkStatus();
 }
 
+absl::Status CheckHasArp(rtnl_link* link, const std::string& name) {
+  if ((::rtnl_link_get_flags(link) & IFF_NOARP) == 0) return absl::OkStatus();
+  const char* kind = ::rtnl_link_get_type(link);
+  return absl::FailedPreconditionError(absl::StrCat(
+      name, " (", kind == nullptr ? "of no kind" : kind,
+      ") has no ARP, by which a unikernel finds its gateway; give the pod a "
+      "network of veth or macvlan interfaces, or ipvlan in its l2 mode"));
+}
+
 absl::StatusOr<Tap> CreateTapHere(const TapSpec& spec) {
   ASSIGN_OR_RETURN(const auto socket, ConnectRoute());
   nl_sock* const s = socket.get();
   ASSIGN_OR_RETURN(const auto interface, GetLink(s, spec.interface));
+  RETURN_IF_ERROR(CheckHasArp(interface.get(), spec.interface));
   const unsigned int mtu = ::rtnl_link_get_mtu(interface.get());
   ASSIGN_OR_RETURN(std::string mac, LinkMac(interface.get(), spec.interface));
 
@@ -283,6 +293,8 @@ absl::Status RemoveIdleTapHere(const TapSpec& spec) {
 }
 
 }  // namespace
+
+std::string TapName(size_t number) { return absl::StrCat("serai", number); }
 
 absl::StatusOr<Tap> CreateTap(int netns_fd, const TapSpec& spec) {
   RETURN_IF_ERROR(CheckNames(spec));

@@ -7,6 +7,7 @@
 // over the interface's hardware address; the interface keeps its addresses,
 // which nobody uses, for the CNI plugins that look there. Any thread.
 
+#include <cstddef>
 #include <string>
 
 #include "lib/base/status.h"
@@ -17,6 +18,9 @@ struct TapSpec {
   std::string interface = "eth0";  // the interface the guest takes over
   std::string tap = "serai0";      // name of the tap to make
 };
+
+// The name of the tap for the pod's interface of that number, from 0.
+std::string TapName(size_t number);
 
 // What the guest is to be told of its interface.
 struct Tap {
@@ -30,7 +34,9 @@ struct Tap {
 // at most mtu + 14 bytes with valid checksums. On failure nothing stays.
 // NOT_FOUND when there is no such interface, ALREADY_EXISTS when there is a
 // link of the tap's name or the interface is redirected already,
-// INVALID_ARGUMENT for a bad name or an interface that is not Ethernet.
+// INVALID_ARGUMENT for a bad name or an interface that is not Ethernet;
+// FAILED_PRECONDITION for one without ARP, as those of ipvlan's layer 3 modes
+// are: a guest finds its gateway by it.
 absl::StatusOr<Tap> CreateTap(int netns_fd, const TapSpec& spec);
 
 // Removes the tap and the redirection to it. What is not there is success; so

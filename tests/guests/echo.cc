@@ -16,8 +16,13 @@ SERAI_GUEST_DEVICES(NetDevice("service"));
 namespace {
 
 constexpr OptionSpec kOptions[] = {
-    kIpv4Option, kIpv4GatewayOption, kIpv4OnlyOption,
-    kIpv6Option, kIpv6GatewayOption, {"port", "UDP port, 7 unless given"},
+    kIpv4Option,
+    kIpv4GatewayOption,
+    kIpv4OnlyOption,
+    kIpv6Option,
+    kIpv6GatewayOption,
+    kIpv6OnlyOption,
+    {"port", "UDP port, 7 unless given"},
 };
 
 constexpr size_t kUdpHeader = 8;
@@ -38,8 +43,8 @@ class Echo final : public Protocol {
     }
     // A checksum of 0 is one that the sender left out.
     if (Get16(data + 6) != 0 &&
-        TransportChecksum(from.address, interface_.address(), kProtocolUdp,
-                          data, size) != 0) {
+        TransportChecksum(from.address, interface_.AddressFor(from),
+                          kProtocolUdp, data, size) != 0) {
       interface_.ReportBadChecksum("UDP", from.address);
       return;
     }
@@ -53,7 +58,7 @@ class Echo final : public Protocol {
     Put16(reply + 4, static_cast<uint16_t>(size));
     Put16(reply + 6, 0);
     const uint16_t checksum = TransportChecksum(
-        interface_.address(), from.address, kProtocolUdp, reply, size);
+        interface_.AddressFor(from), from.address, kProtocolUdp, reply, size);
     Put16(reply + 6, checksum == 0 ? uint16_t{0xffff} : checksum);
     interface_.Send(from, kProtocolUdp, size);
   }
@@ -67,13 +72,15 @@ class Echo final : public Protocol {
 
 int Main() {
   const Options options("echo", kOptions);
-  const Ipv4Address address = ReadNetworkOptions("echo", options);
+  const Addresses addresses = ReadNetworkOptions("echo", options);
   const auto port = static_cast<uint16_t>(options.Number("port", 7, 65535));
-  Interface interface(FindDevice("service", kNetDevice), address);
+  Interface interface(FindDevice("service", kNetDevice), addresses);
   Echo echo(interface, port);
   interface.Register(kProtocolUdp, &echo);
   interface.Announce();
-  Print("echo: listening on udp://", address, ":", port);
+  for (const IpAddress& address : List(addresses)) {
+    Print("echo: listening on udp://", Host{address}, ":", port);
+  }
   while (true) {
     Poll(60 * kSecond);
     interface.Receive();

@@ -37,13 +37,12 @@ TEST(StatsConvertTest, WhatTheTapSendsTheGuestReceives) {
   host::LinkCounters tap;
   tap.sent = {1000, 10, 1, 2};
   tap.received = {300, 3, 4, 5};
-  const v1::NetworkUsage usage = ToNetworkUsage("eth0", tap, 9);
-  EXPECT_EQ(usage.timestamp(), 9);
-  EXPECT_EQ(usage.default_interface().name(), "eth0");
-  EXPECT_EQ(usage.default_interface().rx_bytes().value(), 1000u);
-  EXPECT_EQ(usage.default_interface().rx_errors().value(), 1u);
-  EXPECT_EQ(usage.default_interface().tx_bytes().value(), 300u);
-  EXPECT_EQ(usage.default_interface().tx_errors().value(), 4u);
+  const v1::NetworkInterfaceUsage usage = ToInterfaceUsage("eth0", tap);
+  EXPECT_EQ(usage.name(), "eth0");
+  EXPECT_EQ(usage.rx_bytes().value(), 1000u);
+  EXPECT_EQ(usage.rx_errors().value(), 1u);
+  EXPECT_EQ(usage.tx_bytes().value(), 300u);
+  EXPECT_EQ(usage.tx_errors().value(), 4u);
 }
 
 TEST(StatsConvertTest, PressureIsInNanoseconds) {

@@ -24,10 +24,15 @@ uint16_t Checksum(const std::byte* data, size_t size) {
   return Fold(Sum(data, size));
 }
 
-uint16_t TransportChecksum(Ipv4Address from, Ipv4Address to, uint8_t protocol,
-                           const std::byte* data, size_t size) {
-  return Fold(uint64_t{from.value} + to.value + protocol + size +
-              Sum(data, size));
+uint16_t TransportChecksum(const IpAddress& from, const IpAddress& to,
+                           uint8_t protocol, const std::byte* data,
+                           size_t size) {
+  // What maps an IPv4 address is 0xffff, which is nothing to this sum.
+  const auto sum_of = [](const IpAddress& address) {
+    return Sum(reinterpret_cast<const std::byte*>(address.bytes),
+               sizeof(address.bytes));
+  };
+  return Fold(sum_of(from) + sum_of(to) + protocol + size + Sum(data, size));
 }
 
 }  // namespace serai::guest

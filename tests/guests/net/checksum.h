@@ -14,8 +14,9 @@ namespace serai::guest {
 // field is there and right.
 uint16_t Checksum(const std::byte* data, size_t size);
 
-// The same over the pseudo header of TCP and UDP and their segment.
-uint16_t TransportChecksum(Ipv4Address from, Ipv4Address to, uint8_t protocol,
-                           const std::byte* data, size_t size);
+// The same over the pseudo header of TCP, UDP and ICMPv6, and their segment.
+uint16_t TransportChecksum(const IpAddress& from, const IpAddress& to,
+                           uint8_t protocol, const std::byte* data,
+                           size_t size);
 
 }  // namespace serai::guest

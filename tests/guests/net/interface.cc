@@ -3,17 +3,14 @@
 
 #include "tests/guests/net/bytes.h"
 #include "tests/guests/net/checksum.h"
+#include "tests/guests/net/frame.h"
 
 namespace serai::guest {
 namespace {
 
-constexpr size_t kEthernetHeader = 14;
-constexpr uint16_t kTypeIpv4 = 0x0800;
-constexpr uint16_t kTypeArp = 0x0806;
 constexpr size_t kArpSize = 28;
 constexpr uint16_t kArpRequest = 1;
 constexpr uint16_t kArpReply = 2;
-constexpr size_t kIpv4Header = 20;
 constexpr uint8_t kTimeToLive = 64;
 constexpr uint16_t kDoNotFragment = 0x4000;
 constexpr uint16_t kFragmentMask = 0x3fff;  // more fragments, or an offset
@@ -26,7 +23,38 @@ constexpr size_t kMaxMtu = 9216;
 constexpr int kFramesAtOnce = 64;
 
 alignas(16) std::byte receive_buffer[kEthernetHeader + kMaxMtu];
-alignas(16) std::byte send_buffer[kEthernetHeader + kMaxMtu];
+alignas(16) std::byte send_buffer[kEthernetHeader + kIpv6Header + kMaxMtu];
+
+// A host that can be answered: not 0/8, not multicast, not broadcast.
+bool IsUnicast(Ipv4Address address) {
+  const uint32_t first = address.value >> 24;
+  return first != 0 && first < 224;
+}
+
+}  // namespace
+
+void AppendTo(Writer& writer, const Addresses& addresses) {
+  bool first = true;
+  for (const IpAddress& address : List(addresses)) {
+    if (!first) writer.Append(" and ");
+    writer.Append(address);
+    first = false;
+  }
+}
+
+void AppendTo(Writer& writer, const Host& host) {
+  if (host.address.is_ipv4()) return writer.Append(host.address);
+  writer.Append('[');
+  writer.Append(host.address);
+  writer.Append(']');
+}
+
+AddressList List(const Addresses& addresses) {
+  AddressList list;
+  if (addresses.ipv4) list.addresses[list.size++] = Mapped(*addresses.ipv4);
+  if (addresses.ipv6) list.addresses[list.size++] = *addresses.ipv6;
+  return list;
+}
 
 MacAddress GetMac(const std::byte* from) {
   MacAddress mac;
@@ -38,16 +66,8 @@ void PutMac(std::byte* to, const MacAddress& mac) {
   __builtin_memcpy(to, mac.bytes, sizeof(mac.bytes));
 }
 
-// A host that can be answered: not 0/8, not multicast, not broadcast.
-bool IsUnicast(Ipv4Address address) {
-  const uint32_t first = address.value >> 24;
-  return first != 0 && first < 224;
-}
-
-}  // namespace
-
-Interface::Interface(const Device& device, Ipv4Address address)
-    : device_(device), address_(address) {
+Interface::Interface(const Device& device, const Addresses& addresses)
+    : device_(device), addresses_(addresses) {
   __builtin_memcpy(mac_.bytes, device.mac, sizeof(mac_.bytes));
   mtu_ = device.mtu < kMinMtu ? kMinMtu : device.mtu;
   if (mtu_ > kMaxMtu) mtu_ = kMaxMtu;
@@ -57,7 +77,14 @@ void Interface::Register(uint8_t number, Protocol* protocol) {
   (number == kProtocolTcp ? tcp_ : udp_) = protocol;
 }
 
-void Interface::Announce() { SendArp(kArpRequest, kBroadcastMac, address_); }
+IpAddress Interface::AddressFor(const Station& peer) const {
+  return peer.address.is_ipv4() ? Mapped(*addresses_.ipv4) : *addresses_.ipv6;
+}
+
+void Interface::Announce() {
+  if (addresses_.ipv4) SendArp(kArpRequest, kBroadcastMac, *addresses_.ipv4);
+  if (addresses_.ipv6) Advertise(kAllNodes, /*solicited=*/false);
+}
 
 void Interface::Receive() {
   for (int i = 0; i < kFramesAtOnce; ++i) {
@@ -73,10 +100,14 @@ void Interface::ReceiveFrame(std::span<const std::byte> frame) {
   const MacAddress from = GetMac(frame.data() + 6);
   const uint16_t type = Get16(frame.data() + 12);
   const auto packet = frame.subspan(kEthernetHeader);
-  if (type == kTypeArp && (to == mac_ || to == kBroadcastMac)) {
+  if (addresses_.ipv4 && type == kTypeArp &&
+      (to == mac_ || to == kBroadcastMac)) {
     ReceiveArp(packet);
-  } else if (type == kTypeIpv4 && to == mac_) {
+  } else if (addresses_.ipv4 && type == kTypeIpv4 && to == mac_) {
     ReceiveIpv4(from, packet);
+  } else if (addresses_.ipv6 && type == kTypeIpv6 &&
+             (to == mac_ || IsMulticast(to))) {
+    ReceiveIpv6(from, packet);
   }
 }
 
@@ -86,7 +117,7 @@ void Interface::ReceiveArp(std::span<const std::byte> packet) {
   const bool ethernet_ipv4 = Get16(data) == 1 && Get16(data + 2) == kTypeIpv4 &&
                              Get8(data + 4) == 6 && Get8(data + 5) == 4;
   if (!ethernet_ipv4 || Get16(data + 6) != kArpRequest ||
-      Get32(data + 24) != address_.value) {
+      Get32(data + 24) != addresses_.ipv4->value) {
     return;
   }
   const MacAddress sender = GetMac(data + 8);
@@ -96,17 +127,17 @@ void Interface::ReceiveArp(std::span<const std::byte> packet) {
 
 void Interface::SendArp(uint16_t operation, const MacAddress& to,
                         Ipv4Address address) {
-  std::byte* const arp = send_buffer + kEthernetHeader;
+  std::byte* const arp = segment();
   Put16(arp, 1);
   Put16(arp + 2, kTypeIpv4);
   Put8(arp + 4, 6);
   Put8(arp + 5, 4);
   Put16(arp + 6, operation);
   PutMac(arp + 8, mac_);
-  Put32(arp + 14, address_.value);
+  Put32(arp + 14, addresses_.ipv4->value);
   PutMac(arp + 18, operation == kArpRequest ? MacAddress{} : to);
   Put32(arp + 24, address.value);
-  SendFrame(to, kTypeArp, kArpSize);
+  SendFrame(to, kTypeArp, arp, kArpSize);
 }
 
 void Interface::ReceiveIpv4(const MacAddress& from,
@@ -119,8 +150,9 @@ void Interface::ReceiveIpv4(const MacAddress& from,
       total > packet.size()) {
     return;
   }
-  const Station station = {from, Ipv4Address{Get32(data + 12)}};
-  if (Get32(data + 16) != address_.value || !IsUnicast(station.address) ||
+  const Ipv4Address sender = {Get32(data + 12)};
+  const Station station = {from, Mapped(sender)};
+  if (Get32(data + 16) != addresses_.ipv4->value || !IsUnicast(sender) ||
       (Get16(data + 6) & kFragmentMask) != 0) {
     return;
   }
@@ -132,10 +164,17 @@ void Interface::ReceiveIpv4(const MacAddress& from,
   const uint8_t protocol = Get8(data + 9);
   if (protocol == kProtocolIcmp) {
     ReceiveIcmp(station, segment);
-  } else if (protocol == kProtocolTcp && tcp_ != nullptr) {
-    tcp_->Receive(station, segment);
+  } else {
+    Deliver(station, protocol, segment);
+  }
+}
+
+void Interface::Deliver(const Station& from, uint8_t protocol,
+                        std::span<const std::byte> segment) {
+  if (protocol == kProtocolTcp && tcp_ != nullptr) {
+    tcp_->Receive(from, segment);
   } else if (protocol == kProtocolUdp && udp_ != nullptr) {
-    udp_->Receive(station, segment);
+    udp_->Receive(from, segment);
   }
 }
 
@@ -157,13 +196,26 @@ void Interface::ReceiveIcmp(const Station& from,
   Send(from, kProtocolIcmp, request.size());
 }
 
+size_t Interface::RoomFor(const Station& peer) const {
+  return mtu_ - (peer.address.is_ipv4() ? kIpv4Header : kIpv6Header);
+}
+
+// With room before it for the longest headers.
 std::byte* Interface::segment() {
-  return send_buffer + kEthernetHeader + kIpv4Header;
+  return send_buffer + kEthernetHeader + kIpv6Header;
 }
 
 void Interface::Send(const Station& to, uint8_t protocol, size_t size) {
-  if (size > mtu_ - kIpv4Header) return;
-  std::byte* const header = send_buffer + kEthernetHeader;
+  if (size > RoomFor(to)) return;
+  if (to.address.is_ipv4()) {
+    SendIpv4(to, protocol, size);
+  } else {
+    SendIpv6(to, protocol, size);
+  }
+}
+
+void Interface::SendIpv4(const Station& to, uint8_t protocol, size_t size) {
+  std::byte* const header = segment() - kIpv4Header;
   const size_t total = kIpv4Header + size;
   Put8(header, 0x45);
   Put8(header + 1, 0);
@@ -173,20 +225,22 @@ void Interface::Send(const Station& to, uint8_t protocol, size_t size) {
   Put8(header + 8, kTimeToLive);
   Put8(header + 9, protocol);
   Put16(header + 10, 0);
-  Put32(header + 12, address_.value);
-  Put32(header + 16, to.address.value);
+  Put32(header + 12, addresses_.ipv4->value);
+  Put32(header + 16, to.address.ipv4().value);
   Put16(header + 10, Checksum(header, kIpv4Header));
-  SendFrame(to.mac, kTypeIpv4, total);
+  SendFrame(to.mac, kTypeIpv4, header, total);
 }
 
-void Interface::SendFrame(const MacAddress& to, uint16_t type, size_t size) {
-  PutMac(send_buffer, to);
-  PutMac(send_buffer + 6, mac_);
-  Put16(send_buffer + 12, type);
-  (void)NetWrite(device_, send_buffer, kEthernetHeader + size);
+void Interface::SendFrame(const MacAddress& to, uint16_t type,
+                          std::byte* packet, size_t size) {
+  std::byte* const frame = packet - kEthernetHeader;
+  PutMac(frame, to);
+  PutMac(frame + 6, mac_);
+  Put16(frame + 12, type);
+  (void)NetWrite(device_, frame, kEthernetHeader + size);
 }
 
-void Interface::ReportBadChecksum(std::string_view of, Ipv4Address from) {
+void Interface::ReportBadChecksum(std::string_view of, const IpAddress& from) {
   if (reported_bad_checksum_) return;
   reported_bad_checksum_ = true;
   Print("net: dropped a packet from ", from, " with a wrong ", of,

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// An IPv4 host on one net device: answers ARP and ICMP echo, hands what else is
-// for it to a Protocol. It only ever answers, and to the station the packet
-// came from, so it needs neither an ARP table nor routes.
+// A host of IPv4, IPv6 or both on one net device: answers ARP, neighbour
+// solicitations and echo requests, hands what else is for it to a Protocol. It
+// only ever answers, and to the station the packet came from, so it needs
+// neither a table of neighbours nor routes.
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "tests/guests/net/address.h"
+#include "tests/guests/runtime/console.h"
 #include "tests/guests/runtime/platform.h"
 
 namespace serai::guest {
@@ -17,12 +20,37 @@ namespace serai::guest {
 // Whom an answer goes to.
 struct Station {
   MacAddress mac;
-  Ipv4Address address;
+  IpAddress address;
+};
+
+// The host's own; one of the two at least.
+struct Addresses {
+  std::optional<Ipv4Address> ipv4;
+  std::optional<IpAddress> ipv6;
 };
 
 inline constexpr uint8_t kProtocolIcmp = 1;
 inline constexpr uint8_t kProtocolTcp = 6;
 inline constexpr uint8_t kProtocolUdp = 17;
+inline constexpr uint8_t kProtocolIcmpv6 = 58;
+
+struct AddressList {
+  IpAddress addresses[2];
+  size_t size = 0;
+
+  const IpAddress* begin() const { return addresses; }
+  const IpAddress* end() const { return addresses + size; }
+};
+AddressList List(const Addresses& addresses);
+
+// "10.0.0.2 and fd00::2".
+void AppendTo(Writer& writer, const Addresses& addresses);
+
+// As a URL has it: one of IPv6 in brackets.
+struct Host {
+  IpAddress address;
+};
+void AppendTo(Writer& writer, const Host& host);
 
 class Protocol {
  public:
@@ -36,9 +64,10 @@ class Protocol {
 
 class Interface {
  public:
-  Interface(const Device& device, Ipv4Address address);
+  Interface(const Device& device, const Addresses& addresses);
 
-  Ipv4Address address() const { return address_; }
+  // The one that `peer` knows us by.
+  IpAddress AddressFor(const Station& peer) const;
   MacAddress mac() const { return mac_; }
   // Bytes an IP packet may have.
   size_t mtu() const { return mtu_; }
@@ -46,13 +75,15 @@ class Interface {
   // `protocol` must outlive the interface.
   void Register(uint8_t number, Protocol* protocol);
 
-  // Tells the neighbours where the address is.
+  // Tells the neighbours where the addresses are.
   void Announce();
 
   // Handles the frames that are there, at most 64 of them.
   void Receive();
 
-  // Where a segment to be sent is written, mtu() - 20 bytes.
+  // Bytes a segment to `peer` may have.
+  size_t RoomFor(const Station& peer) const;
+  // Where a segment to be sent is written.
   std::byte* segment();
   // Sends `size` bytes of segment(). A frame the device does not take is lost,
   // like any other.
@@ -60,19 +91,28 @@ class Interface {
 
   // Says once that a checksum was wrong: it hints at a host that left it to an
   // offload nobody does.
-  void ReportBadChecksum(std::string_view of, Ipv4Address from);
+  void ReportBadChecksum(std::string_view of, const IpAddress& from);
 
  private:
   void ReceiveFrame(std::span<const std::byte> frame);
   void ReceiveArp(std::span<const std::byte> packet);
   void ReceiveIpv4(const MacAddress& from, std::span<const std::byte> packet);
   void ReceiveIcmp(const Station& from, std::span<const std::byte> segment);
+  void ReceiveIpv6(const MacAddress& from, std::span<const std::byte> packet);
+  void ReceiveIcmpv6(const Station& from, std::span<const std::byte> segment);
+  void Deliver(const Station& from, uint8_t protocol,
+               std::span<const std::byte> segment);
   void SendArp(uint16_t operation, const MacAddress& to, Ipv4Address address);
-  void SendFrame(const MacAddress& to, uint16_t type, size_t size);
+  void Advertise(const Station& to, bool solicited);
+  void SendIpv4(const Station& to, uint8_t protocol, size_t size);
+  void SendIpv6(const Station& to, uint8_t protocol, size_t size);
+  // The packet of `size` bytes stands at `packet` in the buffer.
+  void SendFrame(const MacAddress& to, uint16_t type, std::byte* packet,
+                 size_t size);
 
   Device device_;
   MacAddress mac_;
-  Ipv4Address address_;
+  Addresses addresses_;
   size_t mtu_;
   Protocol* tcp_ = nullptr;
   Protocol* udp_ = nullptr;

@@ -26,7 +26,7 @@ void TcpConnection::Open(Interface& interface, Service& service,
   peer_ = syn.from;
   port_ = syn.from_port;
   own_port_ = syn.to_port;
-  const uint16_t largest = MaxSegmentSize(interface);
+  const uint16_t largest = MaxSegmentSize(interface, syn.from);
   max_segment_ =
       syn.max_segment_size < largest ? syn.max_segment_size : largest;
   window_ = syn.window;

@@ -25,7 +25,7 @@ class Service {
   // `data` is what the peer sent and no answer took yet. Appends the answer to
   // the request at its beginning to `reply`, and returns how many bytes that
   // request has; 0 when it is not complete, which it never will be when `full`.
-  virtual size_t Serve(Ipv4Address peer, std::string_view data, bool full,
+  virtual size_t Serve(const IpAddress& peer, std::string_view data, bool full,
                        Writer& reply, AnswerEnd& end) = 0;
 
   // Writes `size` bytes of an answer's stream, those after `position`.

@@ -7,7 +7,6 @@
 namespace serai::guest {
 namespace {
 
-constexpr size_t kIpv4Header = 20;
 constexpr size_t kHeader = 20;
 constexpr size_t kMssOption = 4;
 constexpr uint8_t kOptionEnd = 0;
@@ -46,8 +45,8 @@ std::optional<TcpSegment> ParseTcp(Interface& interface, const Station& from,
   const std::byte* const data = bytes.data();
   const size_t header = size_t{Get8(data + 12)} / 16 * 4;
   if (header < kHeader || header > bytes.size()) return std::nullopt;
-  if (TransportChecksum(from.address, interface.address(), kProtocolTcp, data,
-                        bytes.size()) != 0) {
+  if (TransportChecksum(from.address, interface.AddressFor(from), kProtocolTcp,
+                        data, bytes.size()) != 0) {
     interface.ReportBadChecksum("TCP", from.address);
     return std::nullopt;
   }
@@ -65,8 +64,8 @@ std::optional<TcpSegment> ParseTcp(Interface& interface, const Station& from,
   return segment;
 }
 
-uint16_t MaxSegmentSize(const Interface& interface) {
-  return static_cast<uint16_t>(interface.mtu() - kIpv4Header - kHeader);
+uint16_t MaxSegmentSize(const Interface& interface, const Station& peer) {
+  return static_cast<uint16_t>(interface.RoomFor(peer) - kHeader);
 }
 
 void SendTcp(Interface& interface, const Station& to, uint16_t from_port,
@@ -76,7 +75,7 @@ void SendTcp(Interface& interface, const Station& to, uint16_t from_port,
   if (output.offers_max_segment_size) {
     Put8(bytes + size, kOptionMss);
     Put8(bytes + size + 1, kMssOption);
-    Put16(bytes + size + 2, MaxSegmentSize(interface));
+    Put16(bytes + size + 2, MaxSegmentSize(interface, to));
     size += kMssOption;
   }
   Put16(bytes, from_port);
@@ -90,7 +89,7 @@ void SendTcp(Interface& interface, const Station& to, uint16_t from_port,
   Put16(bytes + 18, 0);
   __builtin_memcpy(bytes + size, output.data.data(), output.data.size());
   size += output.data.size();
-  Put16(bytes + 16, TransportChecksum(interface.address(), to.address,
+  Put16(bytes + 16, TransportChecksum(interface.AddressFor(to), to.address,
                                       kProtocolTcp, bytes, size));
   interface.Send(to, kProtocolTcp, size);
 }

@@ -58,7 +58,7 @@ struct TcpOutput {
 };
 
 // What the largest segment may carry on this interface.
-uint16_t MaxSegmentSize(const Interface& interface);
+uint16_t MaxSegmentSize(const Interface& interface, const Station& peer);
 
 void SendTcp(Interface& interface, const Station& to, uint16_t from_port,
              uint16_t to_port, const TcpOutput& output);

@@ -69,10 +69,9 @@ void TcpServer::Accept(const TcpSegment& syn) {
 
 // Not to be guessed, and growing with time (RFC 6528).
 uint32_t TcpServer::FirstSequence(const TcpSegment& syn) const {
-  const uint64_t tuple = uint64_t{syn.from.address.value} << 32 |
-                         uint64_t{syn.from_port} << 16 | port_;
-  return static_cast<uint32_t>(Mix(Mix(tuple) ^ secret_) +
-                               MonotonicTime() / 4096);
+  uint64_t hash = uint64_t{syn.from_port} << 16 | port_;
+  for (const uint8_t byte : syn.from.address.bytes) hash = Mix(hash ^ byte);
+  return static_cast<uint32_t>(Mix(hash ^ secret_) + MonotonicTime() / 4096);
 }
 
 uint64_t TcpServer::Tick() {

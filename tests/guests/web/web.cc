@@ -23,6 +23,7 @@ constexpr OptionSpec kOptions[] = {
     kIpv4OnlyOption,
     kIpv6Option,
     kIpv6GatewayOption,
+    kIpv6OnlyOption,
     {"port", "TCP port to listen on, 80 unless given"},
     {"name", "a name to show on the page"},
     {"hostname", "the same"},
@@ -34,10 +35,10 @@ constexpr uint64_t kMaxBytes = 1'000'000'000;
 
 class Web final : public Service {
  public:
-  Web(Ipv4Address address, std::string_view name)
-      : address_(address), name_(name) {}
+  Web(const Addresses& addresses, std::string_view name)
+      : addresses_(addresses), name_(name) {}
 
-  size_t Serve(Ipv4Address peer, std::string_view data, bool full,
+  size_t Serve(const IpAddress& peer, std::string_view data, bool full,
                Writer& reply, AnswerEnd& end) override {
     HttpRequest request;
     switch (ParseHttp(data, request)) {
@@ -124,7 +125,7 @@ class Web final : public Service {
         "<b>web</b>, a Solo5 unikernel for ");
     body.Append(TargetName());
     body.Append(", at ");
-    body.Append(address_);
+    body.Append(addresses_);
     if (!name_.empty()) {
       body.Append(", called ");
       AppendEscaped(body, name_);
@@ -168,7 +169,7 @@ class Web final : public Service {
     body.Append("logged\n");
   }
 
-  Ipv4Address address_;
+  Addresses addresses_;
   std::string_view name_;
   uint64_t count_ = 0;
   bool exiting_ = false;
@@ -179,18 +180,20 @@ class Web final : public Service {
 
 int Main() {
   const Options options("web", kOptions);
-  const Ipv4Address address = ReadNetworkOptions("web", options);
+  const Addresses addresses = ReadNetworkOptions("web", options);
   const auto port = static_cast<uint16_t>(options.Number("port", 80, 65535));
   const std::string_view name =
       options.Value("name").value_or(options.Value("hostname").value_or(""));
-  Web web(address, name);
+  Web web(addresses, name);
 
-  Interface interface(FindDevice("service", kNetDevice), address);
+  Interface interface(FindDevice("service", kNetDevice), addresses);
   TcpServer server(interface, port, web);
   interface.Register(kProtocolTcp, &server);
   interface.Announce();
   if (!name.empty()) Print("web: called ", name);
-  Print("web: listening on http://", address, ":", port, "/");
+  for (const IpAddress& address : List(addresses)) {
+    Print("web: listening on http://", Host{address}, ":", port, "/");
+  }
 
   uint64_t exit_deadline = 0;
   while (true) {

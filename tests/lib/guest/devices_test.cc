@@ -14,6 +14,8 @@ using oci::GuestDevice;
 using ::serai::testing::HasStatus;
 using ::serai::testing::TempDir;
 using solo5::DeviceType;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 // A unikernel with these devices.
 solo5::Unikernel WithDevices(
@@ -29,7 +31,7 @@ solo5::Unikernel WithDevices(
 }
 
 Attachments WithVolumes(const std::vector<Volume>& volumes) {
-  return {{"serai0", "02:00:00:00:00:01", 1400}, volumes};
+  return {{{"eth0", "serai0", "02:00:00:00:00:01", 1400, {}}}, volumes, {}};
 }
 
 TEST(DevicesTest, TheNetworkDeviceGetsThePodsInterface) {
@@ -44,12 +46,78 @@ TEST(DevicesTest, TheNetworkDeviceGetsThePodsInterface) {
   EXPECT_EQ(devices[0].mtu, 1400u);
 }
 
-TEST(DevicesTest, ASecondNetworkDeviceIsNamedInTheError) {
+TEST(DevicesTest, ADeviceWithoutAnInterfaceIsNamedInTheError) {
   EXPECT_THAT(MatchDevices(WithDevices({{"service", DeviceType::kNet},
                                         {"management", DeviceType::kNet}}),
                            WithVolumes({})),
               HasStatus(absl::StatusCode::kInvalidArgument,
-                        "device \"management\" has nothing to attach"));
+                        "device \"management\" has nothing to attach: the pod "
+                        "has no interface left for it (eth0)"));
+}
+
+const solo5::Unikernel kThreeNets =
+    WithDevices({{"service", DeviceType::kNet},
+                 {"storage", DeviceType::kNet},
+                 {"private", DeviceType::kNet}});
+
+Attachments ThreeInterfaces() {
+  return {{{"eth0", "serai0", "02:00:00:00:00:01", 1400, {}},
+           {"net1", "serai1", "02:00:00:00:00:02", 1500, {}},
+           {"net2", "serai2", "02:00:00:00:00:03", 9000, {}}},
+          {},
+          {}};
+}
+
+TEST(DevicesTest, InterfacesGoToTheDevicesInOrder) {
+  const Attachments attachments = ThreeInterfaces();
+  ASSERT_OK_AND_ASSIGN(const auto devices,
+                       MatchDevices(kThreeNets, attachments));
+  ASSERT_EQ(devices.size(), 3u);
+  EXPECT_EQ(devices[0].tap, "serai0");
+  EXPECT_EQ(devices[1].tap, "serai1");
+  EXPECT_EQ(devices[2].tap, "serai2");
+  EXPECT_EQ(devices[2].mtu, 9000u);
+  EXPECT_EQ(InterfaceOf(devices[1], attachments)->name, "net1");
+  EXPECT_TRUE(UnusedNetworks(devices, attachments).empty());
+}
+
+TEST(DevicesTest, AnAnnotationChoosesTheInterfaceAndTheOthersFollow) {
+  Attachments attachments = ThreeInterfaces();
+  attachments.annotations["serai.dev/net.private"] = "eth0";
+  ASSERT_OK_AND_ASSIGN(const auto devices,
+                       MatchDevices(kThreeNets, attachments));
+  EXPECT_EQ(devices[0].tap, "serai1");
+  EXPECT_EQ(devices[1].tap, "serai2");
+  EXPECT_EQ(devices[2].name, "private");
+  EXPECT_EQ(devices[2].tap, "serai0");
+}
+
+TEST(DevicesTest, AnAnnotationForAnInterfaceThatIsNotThereIsRefused) {
+  Attachments attachments = ThreeInterfaces();
+  attachments.annotations["serai.dev/net.private"] = "net7";
+  EXPECT_THAT(MatchDevices(kThreeNets, attachments),
+              HasStatus(absl::StatusCode::kInvalidArgument,
+                        "serai.dev/net.private wants interface \"net7\", which "
+                        "the pod has not"));
+  attachments.annotations["serai.dev/net.private"] = "eth0";
+  attachments.annotations["serai.dev/net.service"] = "eth0";
+  EXPECT_THAT(MatchDevices(kThreeNets, attachments),
+              HasStatus(absl::StatusCode::kInvalidArgument,
+                        "or another device has; the pod's interfaces: eth0, "
+                        "net1, net2"));
+}
+
+TEST(DevicesTest, WhatIsGivenAndNotUsedIsTold) {
+  Attachments attachments = ThreeInterfaces();
+  attachments.annotations["serai.dev/net.servcie"] = "net2";
+  ASSERT_OK_AND_ASSIGN(
+      const auto devices,
+      MatchDevices(WithDevices({{"service", DeviceType::kNet}}), attachments));
+  EXPECT_THAT(
+      UnusedNetworks(devices, attachments),
+      ElementsAre(HasSubstr("interface net1 has no device"),
+                  HasSubstr("interface net2 has no device"),
+                  HasSubstr("annotation serai.dev/net.servcie is for")));
 }
 
 TEST(DevicesTest, ABlockDeviceGetsTheVolumeOfItsName) {

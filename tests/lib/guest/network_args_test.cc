@@ -44,17 +44,13 @@ TEST(NetworkArgsTest, TheFirstAddressOfAFamilyIsThePods) {
   EXPECT_EQ(NetworkArgs(addresses, "service", {}).size(), 3u);
 }
 
-TEST(NetworkArgsTest, TheyStandBeforeTheUsersForNetworkDevicesOnly) {
-  oci::GuestDevice net;
-  net.name = "service";
-  oci::GuestDevice block;
-  block.name = "storage";
-  block.type = oci::GuestDevice::Type::kBlock;
-  EXPECT_THAT(WithNetworkArgs({DualStack()[0]}, {block, net}, {"--x", "a b"}),
+TEST(NetworkArgsTest, ThoseOfEachDeviceStandBeforeTheUsers) {
+  EXPECT_THAT(WithNetworkArgs({{"service", {DualStack()[0]}},
+                               {"private", {{"10.1.0.7", 16, ""}}}},
+                              {"--x", "a b"}),
               ElementsAre("--ipv4=10.0.0.7/24", "--ipv4-gateway=10.0.0.1",
-                          "--x", "a b"));
-  EXPECT_THAT(WithNetworkArgs(DualStack(), {block}, {"--x"}),
-              ElementsAre("--x"));
+                          "--private-ipv4=10.1.0.7/16", "--x", "a b"));
+  EXPECT_THAT(WithNetworkArgs({}, {"--x"}), ElementsAre("--x"));
 }
 
 TEST(NetworkArgsTest, TheAnnotationTurnsThemOff) {

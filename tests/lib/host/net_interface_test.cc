@@ -70,7 +70,9 @@ TEST_F(InterfaceTest, TellsAddressesAndGatewaysOfBothFamilies) {
       "ip route add 10.9.0.0/16 via 10.1.0.4;"
       "ip route add default via 10.1.0.5 table 7;"
       "ip route add default via fd00::1");
-  ASSERT_OK_AND_ASSIGN(const Interface found, FindInterface(pod_.get()));
+  ASSERT_OK_AND_ASSIGN(const auto all, ListInterfaces(pod_.get()));
+  ASSERT_EQ(all.size(), 4u);  // with the peers, which stand here too
+  const Interface& found = all[0];
   EXPECT_EQ(found.name, "eth0");
   EXPECT_EQ(found.mac, "02:00:00:00:0a:0b");
   EXPECT_EQ(found.mtu, 1400U);
@@ -83,19 +85,20 @@ TEST_F(InterfaceTest, TellsAddressesAndGatewaysOfBothFamilies) {
 TEST_F(InterfaceTest, TakesAnotherThatIsUpWhereThereIsNoEth0) {
   AddLink("net1");
   Run("ip link set net1 down; ip link set p-net1 down");
-  EXPECT_THAT(FindInterface(pod_.get()),
+  EXPECT_THAT(ListInterfaces(pod_.get()),
               HasStatus(absl::StatusCode::kNotFound, "there are: lo, "));
   AddLink("net2");
   Run("ip link set p-net2 down; ip link add wg0 type ipip local 1.2.3.4 "
       "2> /dev/null || true");
-  ASSERT_OK_AND_ASSIGN(const Interface found, FindInterface(pod_.get()));
-  EXPECT_EQ(found.name, "net2");
-  EXPECT_THAT(found.addresses, IsEmpty());
+  ASSERT_OK_AND_ASSIGN(const auto found, ListInterfaces(pod_.get()));
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].name, "net2");
+  EXPECT_THAT(found[0].addresses, IsEmpty());
 }
 
 TEST_F(InterfaceTest, DoesNotTakeATap) {
   Run("ip tuntap add eth0 mode tap; ip link set eth0 up");
-  EXPECT_THAT(FindInterface(pod_.get()),
+  EXPECT_THAT(ListInterfaces(pod_.get()),
               HasStatus(absl::StatusCode::kNotFound, "eth0"));
 }
 
@@ -104,9 +107,35 @@ TEST_F(InterfaceTest, ReadsAWayOutThatIsBesideTheSubnet) {
   Run("ip address add 10.1.0.7/32 dev eth0;"
       "ip route add 169.254.1.1 dev eth0 scope link;"
       "ip route add default via 169.254.1.1 dev eth0");
-  ASSERT_OK_AND_ASSIGN(const Interface found, FindInterface(pod_.get()));
-  EXPECT_THAT(found.addresses,
+  ASSERT_OK_AND_ASSIGN(const auto found, ListInterfaces(pod_.get()));
+  EXPECT_THAT(found[0].addresses,
               ElementsAre(InterfaceAddress{"10.1.0.7", 32, "169.254.1.1"}));
+}
+
+TEST_F(InterfaceTest, TellsAllInTheOrderOfTheirNumbers) {
+  for (const std::string name : {"net10", "net2", "eth0", "net1"}) {
+    AddLink(name);
+    Run("ip link set p-" + name + " down");
+  }
+  ASSERT_OK_AND_ASSIGN(const auto found, ListInterfaces(pod_.get()));
+  std::vector<std::string> names;
+  for (const Interface& interface : found) names.push_back(interface.name);
+  EXPECT_THAT(names, ElementsAre("eth0", "net1", "net2", "net10"));
+}
+
+TEST_F(InterfaceTest, EachHasItsOwnWayOut) {
+  AddLink("eth0");
+  AddLink("net1");
+  Run("ip link set p-eth0 down; ip link set p-net1 down;"
+      "ip address add 10.1.0.7/24 dev eth0;"
+      "ip address add 10.2.0.7/24 dev net1;"
+      "ip route add default via 10.1.0.1");
+  ASSERT_OK_AND_ASSIGN(const auto found, ListInterfaces(pod_.get()));
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_THAT(found[0].addresses,
+              ElementsAre(InterfaceAddress{"10.1.0.7", 24, "10.1.0.1"}));
+  EXPECT_THAT(found[1].addresses,
+              ElementsAre(InterfaceAddress{"10.2.0.7", 24, ""}));
 }
 
 }  // namespace

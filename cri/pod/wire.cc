@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/pod/wire.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "lib/host/interface.h"
+#include "lib/host/tap.h"
+
+namespace serai::cri {
+namespace {
+
+using state::v1::PodNetwork;
+
+// The way out that the plugins told for a family; empty: they told none. A
+// route says more than an address, whose gateway may lead to its subnet alone.
+absl::StatusOr<std::string> ToldGateway(const cni::Result& result,
+                                        const cni::IpConfig& ip) {
+  std::string gateway;
+  for (const cni::Route& route : result.routes) {
+    if (route.prefix_length != 0 || route.is_ipv6 != ip.is_ipv6 ||
+        route.gateway.empty() || route.gateway == gateway) {
+      continue;
+    }
+    if (!gateway.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the network gives the pod two default gateways, ", gateway, " and ",
+          route.gateway, "; a unikernel can have one"));
+    }
+    gateway = route.gateway;
+  }
+  return gateway.empty() ? ip.gateway : gateway;
+}
+
+// The way out that stands in the namespace, for plugins that make one and
+// don't tell it, as Calico's.
+std::string FoundGateway(const host::Interface& interface, bool is_ipv6) {
+  for (const host::InterfaceAddress& address : interface.addresses) {
+    const bool v6 = address.address.find(':') != std::string::npos;
+    if (v6 == is_ipv6) return address.gateway;
+  }
+  return "";
+}
+
+void AddAddress(const std::string& address, uint32_t prefix_length,
+                const std::string& gateway, PodNetwork& out) {
+  auto* added = out.add_addresses();
+  added->set_address(address);
+  added->set_prefix_length(prefix_length);
+  added->set_gateway(gateway);
+}
+
+absl::Status AddTold(const cni::Result& result,
+                     const host::Interface& interface, PodNetwork& out) {
+  for (const cni::IpConfig& ip : result.ips) {
+    ASSIGN_OR_RETURN(std::string gateway, ToldGateway(result, ip));
+    if (gateway.empty()) gateway = FoundGateway(interface, ip.is_ipv6);
+    AddAddress(ip.address, static_cast<uint32_t>(ip.prefix_length), gateway,
+               out);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckIsThere(const std::vector<host::Interface>& interfaces,
+                          const std::string& wanted) {
+  std::vector<std::string> names;
+  for (const host::Interface& interface : interfaces) {
+    if (interface.name == wanted) return absl::OkStatus();
+    names.push_back(interface.name);
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat("the network plugins told of an interface ", wanted,
+                   " and left none in the pod's namespace; there are: ",
+                   absl::StrJoin(names, ", ")));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<PodNetwork>> WireInterfaces(
+    int netns_fd, const std::string& interface, const cni::Result& result) {
+  ASSIGN_OR_RETURN(std::vector<host::Interface> found,
+                   host::ListInterfaces(netns_fd));
+  RETURN_IF_ERROR(CheckIsThere(found, interface));
+  std::stable_partition(
+      found.begin(), found.end(),
+      [&](const host::Interface& each) { return each.name == interface; });
+  std::vector<PodNetwork> networks;
+  for (const host::Interface& each : found) {
+    const std::string name = host::TapName(networks.size());
+    ASSIGN_OR_RETURN(const host::Tap tap,
+                     host::CreateTap(netns_fd, {each.name, name}));
+    PodNetwork& network = networks.emplace_back();
+    network.set_interface(each.name);
+    network.set_tap(name);
+    network.set_mac(tap.mac);
+    network.set_mtu(static_cast<uint32_t>(tap.mtu));
+    if (networks.size() == 1) {
+      RETURN_IF_ERROR(AddTold(result, each, network));
+      continue;
+    }
+    for (const host::InterfaceAddress& address : each.addresses) {
+      AddAddress(address.address, address.prefix_length, address.gateway,
+                 network);
+    }
+  }
+  return networks;
+}
+
+}  // namespace serai::cri

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cri/state/networks.h"
+
+namespace serai::cri {
+namespace {
+
+// Of every pod whose containers' records name no taps.
+constexpr char kOnlyTap[] = "serai0";
+
+}  // namespace
+
+std::vector<state::v1::PodNetwork> NetworksOf(
+    const state::v1::PodRecord& record) {
+  std::vector<state::v1::PodNetwork> networks = {record.network()};
+  networks.front().set_tap(record.tap());
+  networks.insert(networks.end(), record.more_networks().begin(),
+                  record.more_networks().end());
+  return networks;
+}
+
+std::vector<std::string> TapsOf(const state::v1::ContainerRecord& record) {
+  if (record.takes_interface() && record.taps().empty()) return {kOnlyTap};
+  return {record.taps().begin(), record.taps().end()};
+}
+
+}  // namespace serai::cri
