@@ -4,18 +4,24 @@
 namespace serai::guest {
 namespace {
 
-constexpr int64_t kMiB = 1 << 20;
+constexpr uint64_t kMiB = 1 << 20;
+// What hvt maps at a time; spt is given the same, so that a pod has as much
+// whatever it runs as.
+constexpr uint64_t kStep = 2 << 20;
+
+uint64_t RoundUp(uint64_t bytes) { return (bytes + kStep - 1) / kStep * kStep; }
 
 }  // namespace
 
 absl::StatusOr<uint64_t> GuestMemory(int64_t wanted, absl::string_view what,
                                      const solo5::Unikernel& unikernel) {
-  const auto memory = static_cast<uint64_t>(wanted / kMiB * kMiB);
+  const auto memory = static_cast<uint64_t>(wanted) / kStep * kStep;
   const std::string said = absl::StrCat(what, " of ", wanted, " bytes");
-  if (memory < unikernel.lowest_memory) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        said, " is below what the unikernel needs to be loaded: ",
-        unikernel.lowest_memory / kMiB, "Mi, and more for its heap"));
+  const uint64_t needed = RoundUp(unikernel.lowest_memory);
+  if (memory < needed) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(said, " is below what the unikernel needs to be loaded: ",
+                     needed / kMiB, "Mi, and more for its heap"));
   }
   if (unikernel.target == solo5::Target::kHvt &&
       memory > solo5::kHvtMaxMemory) {

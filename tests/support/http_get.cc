@@ -1,36 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/http_get.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <netdb.h>
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "lib/base/file.h"
+#include "lib/base/unique_fd.h"
 
 namespace serai::testing {
+namespace {
 
-absl::StatusOr<std::string> HttpGet(const std::string& ip, int port,
-                                    const std::string& path,
-                                    absl::Duration timeout) {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+absl::StatusOr<UniqueFd> Dial(const std::string& ip, int port,
+                              absl::Duration timeout) {
+  addrinfo hints = {};
+  hints.ai_flags = AI_NUMERICHOST;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(ip.c_str(), absl::StrCat(port).c_str(), &hints, &found) !=
+      0) {
+    return absl::InvalidArgumentError(absl::StrCat(ip, " is no address"));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> address(
+      found, ::freeaddrinfo);
+  UniqueFd fd(::socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return ErrnoStatus(errno, "socket");
   const timeval limit = absl::ToTimeval(timeout);
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  if (::inet_pton(AF_INET, ip.c_str(), &address.sin_addr) != 1) {
-    return absl::InvalidArgumentError(absl::StrCat(ip, " is no address"));
-  }
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address),
-                sizeof(address)) != 0) {
+  if (::connect(fd.get(), address->ai_addr, address->ai_addrlen) != 0) {
     return absl::UnavailableError(absl::StrCat("connect ", ip, ": ", errno));
   }
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> HttpGet(const std::string& ip, int port,
+                                    const std::string& path,
+                                    absl::Duration timeout) {
+  ASSIGN_OR_RETURN(const UniqueFd fd, Dial(ip, port, timeout));
   RETURN_IF_ERROR(
       WriteAll(fd.get(), absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: ", ip,
                                       "\r\nConnection: close\r\n\r\n")));
