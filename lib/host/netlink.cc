@@ -60,6 +60,15 @@ absl::StatusOr<NetlinkPtr<rtnl_link>> GetLink(nl_sock* socket,
   return NetlinkPtr<rtnl_link>(link);
 }
 
+absl::StatusOr<NetlinkPtr<nl_cache>> ListLinks(nl_sock* socket) {
+  nl_cache* links = nullptr;
+  if (const int error = ::rtnl_link_alloc_cache(socket, AF_UNSPEC, &links);
+      error < 0) {
+    return NetlinkStatus(error, "listing links");
+  }
+  return NetlinkPtr<nl_cache>(links);
+}
+
 absl::StatusOr<std::string> LinkMac(rtnl_link* link, const std::string& name) {
   nl_addr* address = ::rtnl_link_get_addr(link);
   if (::rtnl_link_get_arptype(link) != ARPHRD_ETHER || address == nullptr ||

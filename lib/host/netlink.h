@@ -4,6 +4,7 @@
 // What this folder needs of libnl: owned objects, errors as Status. A socket
 // belongs to the network namespace of the thread that made it.
 
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/action.h>
 #include <netlink/route/classifier.h>
@@ -19,6 +20,7 @@ namespace serai::host {
 
 struct NetlinkDeleter {
   void operator()(nl_sock* p) const { ::nl_socket_free(p); }
+  void operator()(nl_msg* p) const { ::nlmsg_free(p); }
   void operator()(nl_cache* p) const { ::nl_cache_free(p); }
   void operator()(rtnl_link* p) const { ::rtnl_link_put(p); }
   void operator()(rtnl_qdisc* p) const { ::rtnl_qdisc_put(p); }
@@ -37,6 +39,9 @@ absl::StatusOr<NetlinkPtr<nl_sock>> ConnectRoute();
 // The kernel's word on the link `name`; NOT_FOUND when there is none.
 absl::StatusOr<NetlinkPtr<rtnl_link>> GetLink(nl_sock* socket,
                                               const std::string& name);
+
+// The kernel's word on every link.
+absl::StatusOr<NetlinkPtr<nl_cache>> ListLinks(nl_sock* socket);
 
 // The link's hardware address, "aa:bb:cc:dd:ee:ff". INVALID_ARGUMENT, naming
 // it, when it is no Ethernet interface.

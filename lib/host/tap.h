@@ -5,10 +5,12 @@
 // namespace, to which everything that arrives at the pod's interface is
 // redirected, and back (tc ingress, u32 match-all, mirred). The guest takes
 // over the interface's hardware address; the interface keeps its addresses,
-// which nobody uses, for the CNI plugins that look there. Any thread.
+// which nobody uses, for the CNI plugins that look there. What the guest sends
+// under another's address is dropped (lib/host/tap_guard.h). Any thread.
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 #include "lib/base/status.h"
 
@@ -17,6 +19,11 @@ namespace serai::host {
 struct TapSpec {
   std::string interface = "eth0";  // the interface the guest takes over
   std::string tap = "serai0";      // name of the tap to make
+  // The pod's on that interface, which the guest may send from. None: any.
+  std::vector<std::string> addresses = {};
+  // Whose the tap is, as its alias: what has another is not removed. Empty:
+  // the caller's, who makes and removes it.
+  std::string owner = {};
 };
 
 // The name of the tap for the pod's interface of that number, from 0.
@@ -39,8 +46,15 @@ struct Tap {
 // are: a guest finds its gateway by it.
 absl::StatusOr<Tap> CreateTap(int netns_fd, const TapSpec& spec);
 
+// A tap that its owner, who is somebody else, has made for the interface and
+// that stands: wired both ways, and with nobody at its other end. Its guard is
+// set anew, for `spec`'s addresses; its name is put into `spec`. NOT_FOUND when
+// there is none, FAILED_PRECONDITION when somebody has it open or it is not
+// wired.
+absl::StatusOr<Tap> AdoptTap(int netns_fd, TapSpec& spec);
+
 // Removes the tap and the redirection to it. What is not there is success; so
-// is, when `index` is not 0, a link of the tap's name with another index, which
+// is a tap with another owner or, when `index` is not 0, another index, which
 // is left alone. An ingress qdisc without filters stays on the interface.
 // FAILED_PRECONDITION when the link of the tap's name is no tap.
 absl::Status RemoveTap(int netns_fd, const TapSpec& spec, int index = 0);
