@@ -12,6 +12,7 @@
 #include <array>
 
 #include "lib/host/guard_program.h"
+#include "lib/host/netlink.h"
 #include "lib/host/netns.h"
 #include "lib/host/traffic_control.h"
 

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "lib/base/status.h"
-#include "lib/host/netlink.h"
+
+struct nl_sock;  // libnl's
 
 namespace serai::host {
 
