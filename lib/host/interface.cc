@@ -16,6 +16,8 @@
 #include "absl/strings/str_join.h"
 #include "lib/host/netlink.h"
 #include "lib/host/netns.h"
+#include "lib/host/tap_device.h"
+#include "lib/host/tap_owner.h"
 
 namespace serai::host {
 namespace {
@@ -35,9 +37,9 @@ std::string TextOf(const nl_addr* address) {
   return text.data();
 }
 
-bool IsTap(rtnl_link* link) {
-  const char* kind = ::rtnl_link_get_type(link);
-  return kind != nullptr && absl::string_view(kind) == "tun";
+// What stands for a tap on the node is the pod's interface all the same.
+bool IsGuestsTap(rtnl_link* link) {
+  return IsTap(link) && !TapIn(AliasOf(link));
 }
 
 // "net2" comes before "net10".
@@ -62,7 +64,7 @@ absl::StatusOr<std::vector<rtnl_link*>> Choose(const Cache& links) {
     const std::string name = ::rtnl_link_get_name(link);
     names.push_back(name);
     const unsigned int flags = ::rtnl_link_get_flags(link);
-    if ((flags & IFF_LOOPBACK) != 0 || IsTap(link) ||
+    if ((flags & IFF_LOOPBACK) != 0 || IsGuestsTap(link) ||
         !LinkMac(link, name).ok()) {
       continue;
     }

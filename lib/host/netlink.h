@@ -4,12 +4,16 @@
 // What this folder needs of libnl: owned objects, errors as Status. A socket
 // belongs to the network namespace of the thread that made it.
 
+#include <netlink/addr.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/action.h>
+#include <netlink/route/addr.h>
 #include <netlink/route/classifier.h>
 #include <netlink/route/link.h>
+#include <netlink/route/nexthop.h>
 #include <netlink/route/qdisc.h>
+#include <netlink/route/route.h>
 
 #include <memory>
 #include <string>
@@ -20,6 +24,10 @@ namespace serai::host {
 
 struct NetlinkDeleter {
   void operator()(nl_sock* p) const { ::nl_socket_free(p); }
+  void operator()(nl_addr* p) const { ::nl_addr_put(p); }
+  void operator()(rtnl_addr* p) const { ::rtnl_addr_put(p); }
+  void operator()(rtnl_route* p) const { ::rtnl_route_put(p); }
+  void operator()(rtnl_nexthop* p) const { ::rtnl_route_nh_free(p); }
   void operator()(nl_msg* p) const { ::nlmsg_free(p); }
   void operator()(nl_cache* p) const { ::nl_cache_free(p); }
   void operator()(rtnl_link* p) const { ::rtnl_link_put(p); }

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/host/pod_tap.h"
+
+#include <utility>
+
+#include "lib/host/placeholder.h"
+
+namespace serai::host {
+
+absl::StatusOr<PodTap> TakeInterface(int netns_fd, TapSpec spec) {
+  const absl::StatusOr<Placeholder> direct =
+      ReadPlaceholder(netns_fd, spec.interface);
+  if (direct.ok()) {
+    return PodTap{
+        direct->tap,      direct->mac,   static_cast<int>(direct->mtu), 0,
+        /*on_node=*/true, /*made=*/false};
+  }
+  if (!absl::IsNotFound(direct.status())) return direct.status();
+  absl::StatusOr<Tap> tap = AdoptTap(netns_fd, spec);
+  const bool made = absl::IsNotFound(tap.status());
+  if (made) tap = CreateTap(netns_fd, spec);
+  RETURN_IF_ERROR(tap.status());
+  return PodTap{std::move(spec.tap),
+                std::move(tap->mac),
+                tap->mtu,
+                tap->index,
+                /*on_node=*/false,
+                made};
+}
+
+}  // namespace serai::host
