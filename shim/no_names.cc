@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C library's look-ups of names, which libnl could make of addresses and
 // protocols and is never asked to. In a static program they would bring the
-// resolver with them, which loads shared libraries. For the shim's program
-// only.
+// resolver with them, which loads shared libraries. For static programs
+// that use libnl.
 #include <netdb.h>
 
 extern "C" {

@@ -16,9 +16,13 @@ absl::StatusOr<PodTap> TakeInterface(int netns_fd, TapSpec spec) {
         /*on_node=*/true, /*made=*/false};
   }
   if (!absl::IsNotFound(direct.status())) return direct.status();
-  absl::StatusOr<Tap> tap = AdoptTap(netns_fd, spec);
-  const bool made = absl::IsNotFound(tap.status());
-  if (made) tap = CreateTap(netns_fd, spec);
+  absl::StatusOr<Tap> tap = CreateTap(netns_fd, spec);
+  bool made = true;
+  if (absl::IsAlreadyExists(tap.status())) {
+    absl::StatusOr<Tap> adopted = AdoptTap(netns_fd, spec);
+    made = absl::IsNotFound(adopted.status());
+    if (!made) tap = std::move(adopted);
+  }
   RETURN_IF_ERROR(tap.status());
   return PodTap{std::move(spec.tap),
                 std::move(tap->mac),

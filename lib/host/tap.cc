@@ -85,7 +85,7 @@ absl::Status DeleteRedirectOf(nl_sock* socket, const std::string& interface) {
   return DeleteRedirect(socket, ::rtnl_link_get_ifindex(link->get()));
 }
 
-// The tap that somebody else has made for the interface; null: there is none.
+// The tap with an owner that is for the interface.
 absl::StatusOr<rtnl_link*> FindOwned(const NetlinkPtr<nl_cache>& links,
                                      const std::string& interface) {
   for (nl_object* object = ::nl_cache_get_first(links.get()); object != nullptr;
@@ -95,30 +95,40 @@ absl::StatusOr<rtnl_link*> FindOwned(const NetlinkPtr<nl_cache>& links,
     if (owner && owner->interface == interface && IsTap(link)) return link;
   }
   return absl::NotFoundError(
-      absl::StrCat("no tap of a plugin's for ", interface));
+      absl::StrCat("no tap of a plugin's is for ", interface));
+}
+
+absl::StatusOr<Tap> FindTapHere(nl_sock* socket, TapSpec& spec) {
+  ASSIGN_OR_RETURN(const auto links, ListLinks(socket));
+  ASSIGN_OR_RETURN(rtnl_link* const tap, FindOwned(links, spec.interface));
+  ASSIGN_OR_RETURN(const auto interface, GetLink(socket, spec.interface));
+  ASSIGN_OR_RETURN(std::string mac, LinkMac(interface.get(), spec.interface));
+  spec.tap = ::rtnl_link_get_name(tap);
+  const int inner = ::rtnl_link_get_ifindex(tap);
+  const int outer = ::rtnl_link_get_ifindex(interface.get());
+  for (const auto& [end, priority] :
+       {std::pair(inner, kGuardPriority), std::pair(inner, kRedirectPriority),
+        std::pair(outer, kRedirectPriority)}) {
+    ASSIGN_OR_RETURN(const bool there, HasFilter(socket, end, priority));
+    if (!there) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the tap ", spec.tap,
+                       " has lost a filter of those that "
+                       "wire it to ",
+                       spec.interface));
+    }
+  }
+  return Tap{std::move(mac),
+             static_cast<int>(::rtnl_link_get_mtu(interface.get())), inner};
 }
 
 absl::StatusOr<Tap> AdoptTapHere(TapSpec& spec) {
   ASSIGN_OR_RETURN(const auto socket, ConnectRoute());
-  nl_sock* const s = socket.get();
-  ASSIGN_OR_RETURN(const auto links, ListLinks(s));
-  ASSIGN_OR_RETURN(rtnl_link* const tap, FindOwned(links, spec.interface));
-  ASSIGN_OR_RETURN(const auto interface, GetLink(s, spec.interface));
-  ASSIGN_OR_RETURN(std::string mac, LinkMac(interface.get(), spec.interface));
-  const std::string name = ::rtnl_link_get_name(tap);
-  const int inner = ::rtnl_link_get_ifindex(tap);
-  for (const int end : {inner, ::rtnl_link_get_ifindex(interface.get())}) {
-    ASSIGN_OR_RETURN(const bool wired, HasFilter(s, end, kRedirectPriority));
-    if (!wired) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the tap ", name, " is not wired to ", spec.interface));
-    }
-  }
-  ASSIGN_OR_RETURN(const UniqueFd held, HoldTap(name));
-  RETURN_IF_ERROR(SetGuard(s, inner, {mac, spec.addresses}), name);
-  spec.tap = name;
-  return Tap{std::move(mac),
-             static_cast<int>(::rtnl_link_get_mtu(interface.get())), inner};
+  ASSIGN_OR_RETURN(Tap tap, FindTapHere(socket.get(), spec));
+  ASSIGN_OR_RETURN(const UniqueFd held, HoldTap(spec.tap));
+  RETURN_IF_ERROR(SetGuard(socket.get(), tap.index, {tap.mac, spec.addresses}),
+                  spec.tap);
+  return tap;
 }
 
 absl::Status RemoveTapHere(const TapSpec& spec, int index) {
@@ -167,6 +177,17 @@ absl::StatusOr<Tap> CreateTap(int netns_fd, const TapSpec& spec) {
                                return absl::OkStatus();
                              }),
                   "wiring tap ", spec.tap, " to ", spec.interface);
+  return tap;
+}
+
+absl::StatusOr<Tap> FindTap(int netns_fd, TapSpec& spec) {
+  RETURN_IF_ERROR(CheckNames(spec));
+  Tap tap;
+  RETURN_IF_ERROR(RunInNetns(netns_fd, [&]() -> absl::Status {
+    ASSIGN_OR_RETURN(const auto socket, ConnectRoute());
+    ASSIGN_OR_RETURN(tap, FindTapHere(socket.get(), spec));
+    return absl::OkStatus();
+  }));
   return tap;
 }
 

@@ -46,11 +46,13 @@ struct Tap {
 // are: a guest finds its gateway by it.
 absl::StatusOr<Tap> CreateTap(int netns_fd, const TapSpec& spec);
 
-// A tap that its owner, who is somebody else, has made for the interface and
-// that stands: wired both ways, and with nobody at its other end. Its guard is
-// set anew, for `spec`'s addresses; its name is put into `spec`. NOT_FOUND when
-// there is none, FAILED_PRECONDITION when somebody has it open or it is not
-// wired.
+// A tap with an owner that stands: wired to the interface both ways, and
+// guarded. Its name is put into `spec`. NOT_FOUND when there is none,
+// FAILED_PRECONDITION when there is one that does not stand.
+absl::StatusOr<Tap> FindTap(int netns_fd, TapSpec& spec);
+
+// The same for who is not its owner and wants to use it: its guard is set anew,
+// for `spec`'s addresses. FAILED_PRECONDITION also when somebody has it open.
 absl::StatusOr<Tap> AdoptTap(int netns_fd, TapSpec& spec);
 
 // Removes the tap and the redirection to it. What is not there is success; so
