@@ -32,10 +32,13 @@ const Json* DeviceIn(const Json& line, const std::string& name) {
 }  // namespace
 
 // What a tap sends is what its guest receives.
-void AddNetCounters(const std::vector<oci::GuestDevice>& devices,
+void AddNetCounters(const std::vector<oci::GuestDevice>& devices, bool on_node,
                     absl::string_view net_dev, v1::DevicesResponse& response) {
   for (const oci::GuestDevice& device : devices) {
-    if (device.type != oci::GuestDevice::Type::kNet) continue;
+    if (device.type != oci::GuestDevice::Type::kNet ||
+        device.tap_on_node != on_node) {
+      continue;
+    }
     const auto link = host::ParseLinkCounters(net_dev, device.tap);
     if (!link.ok()) continue;
     const host::TrafficCounters& from_guest = link->received;

@@ -15,9 +15,10 @@
 
 namespace serai::shim {
 
-// Adds the net devices among `devices`, as `net_dev`, the text of
+// Adds the net devices among `devices` whose taps are in the pod's namespace,
+// or those on the node, as `net_dev`, the text of that namespace's
 // /proc/PID/net/dev, has them. One that is not in it is left out.
-void AddNetCounters(const std::vector<oci::GuestDevice>& devices,
+void AddNetCounters(const std::vector<oci::GuestDevice>& devices, bool on_node,
                     absl::string_view net_dev, v1::DevicesResponse& response);
 
 // Adds the block devices among `devices`, as the tender's line has them. What

@@ -142,14 +142,16 @@ absl::StatusOr<UniqueFd> OpenBlock(const oci::GuestDevice& device) {
   return fd;
 }
 
-// Attaches to the tap of that name in the network namespace we are in.
+// Attaches to the tap of that name in the network namespace we are in: the
+// pod's or, as the device says, the node's.
 absl::StatusOr<UniqueFd> OpenTap(const oci::GuestDevice& device) {
   const std::string what =
       absl::StrCat("net device ", device.name, ": tap ", device.tap);
   // Without this, TUNSETIFF would make one.
   if (::if_nametoindex(device.tap.c_str()) == 0) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(what, ": there is none in the pod's network namespace"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        what, ": there is none in the ",
+        device.tap_on_node ? "node's" : "pod's", " network namespace"));
   }
   ASSIGN_OR_RETURN(UniqueFd fd, OpenFile("/dev/net/tun", O_RDWR | O_NONBLOCK));
   ifreq request = {};
@@ -165,21 +167,27 @@ absl::StatusOr<UniqueFd> OpenTap(const oci::GuestDevice& device) {
   return fd;
 }
 
-absl::Status OpenTaps(const oci::RuntimeSpec& spec, Guest& guest) {
+// Those on the node, or the others.
+absl::Status OpenTaps(const oci::RuntimeSpec& spec, bool on_node,
+                      Guest& guest) {
   for (size_t i = 0; i < spec.devices.size(); ++i) {
-    if (spec.devices[i].type != oci::GuestDevice::Type::kNet) continue;
+    if (spec.devices[i].type != oci::GuestDevice::Type::kNet ||
+        spec.devices[i].tap_on_node != on_node) {
+      continue;
+    }
     ASSIGN_OR_RETURN(guest.devices[i], OpenTap(spec.devices[i]));
   }
   return absl::OkStatus();
 }
 
 absl::Status OpenTapsInNetns(const oci::RuntimeSpec& spec, Guest& guest) {
-  if (!guest.netns.valid()) return OpenTaps(spec, guest);
+  RETURN_IF_ERROR(OpenTaps(spec, /*on_node=*/true, guest));
+  if (!guest.netns.valid()) return OpenTaps(spec, /*on_node=*/false, guest);
   ASSIGN_OR_RETURN(const UniqueFd own, OpenFile("/proc/self/ns/net", O_RDONLY));
   if (::setns(guest.netns.get(), CLONE_NEWNET) != 0) {
     return ErrnoStatus(errno, "entering the pod's network namespace");
   }
-  absl::Status status = OpenTaps(spec, guest);
+  absl::Status status = OpenTaps(spec, /*on_node=*/false, guest);
   if (::setns(own.get(), CLONE_NEWNET) != 0) {
     status = FirstError(std::move(status),
                         ErrnoStatus(errno, "leaving the network namespace"));

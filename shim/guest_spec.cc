@@ -140,12 +140,13 @@ absl::StatusOr<std::vector<RecordedTap>> MakeTaps(
     const guest::TakenInterface* const interface =
         guest::InterfaceOf(device, attachments);
     if (interface == nullptr) continue;
-    absl::StatusOr<RecordedTap> tap = MakeTap(spec, network, *interface);
+    absl::StatusOr<std::optional<RecordedTap>> tap =
+        MakeTap(spec, network, *interface);
     if (!tap.ok()) {
       for (const RecordedTap& made : taps) RemoveTap(made).IgnoreError();
       return tap.status();
     }
-    taps.push_back(*std::move(tap));
+    if (*tap) taps.push_back(**std::move(tap));
   }
   return taps;
 }

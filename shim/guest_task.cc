@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -32,13 +33,20 @@ constexpr absl::Duration kCountersTimeout = absl::Seconds(2);
 constexpr absl::Duration kEndTimeout = absl::Seconds(2);
 // It writes 4 GiB at most, to whatever disk that is.
 constexpr absl::Duration kSnapshotTimeout = absl::Minutes(2);
-constexpr size_t kMaxNetDev = 64 * 1024;
+// The node has a link for each pod.
+constexpr size_t kMaxNetDev = 16 << 20;
 
 uint64_t NumberIn(const nlohmann::json& object, const char* name) {
   const auto found = object.find(name);
   return found != object.end() && found->is_number_unsigned()
              ? found->get<uint64_t>()
              : 0;
+}
+
+bool HasTapOnNode(const oci::RuntimeSpec& spec) {
+  return std::any_of(
+      spec.devices.begin(), spec.devices.end(),
+      [](const oci::GuestDevice& device) { return device.tap_on_node; });
 }
 
 }  // namespace
@@ -379,7 +387,13 @@ void GuestTask::Devices(OnDevices done) {
       ReadFile(absl::StrCat("/proc/", pid(), "/net/dev"), kMaxNetDev);
   if (!net_dev.ok()) return done(net_dev.status());
   v1::DevicesResponse response;
-  AddNetCounters(spec_.devices, *net_dev, response);
+  AddNetCounters(spec_.devices, /*on_node=*/false, *net_dev, response);
+  if (HasTapOnNode(spec_)) {
+    const absl::StatusOr<std::string> nodes =
+        ReadFile("/proc/self/net/dev", kMaxNetDev);
+    if (!nodes.ok()) return done(nodes.status());
+    AddNetCounters(spec_.devices, /*on_node=*/true, *nodes, response);
+  }
   if (target_ != solo5::Target::kHvt || paused_) return done(response);
   const absl::Status asked = pidfd_->SendSignal(SIGUSR1);
   if (!asked.ok()) return done(asked);

@@ -84,12 +84,40 @@ absl::Status Taken(const std::string& interface) {
 
 guest::TakenInterface AsTaken(const host::Interface& interface, size_t number) {
   guest::TakenInterface taken = {
-      interface.name, host::TapName(number), interface.mac, interface.mtu, {}};
+      interface.name,
+      interface.tap.empty() ? host::TapName(number) : interface.tap,
+      interface.mac,
+      interface.mtu,
+      {},
+      interface.tap_on_node,
+      !interface.tap.empty()};
   for (const host::InterfaceAddress& address : interface.addresses) {
     taken.addresses.push_back(
         {address.address, address.prefix_length, address.gateway});
   }
   return taken;
+}
+
+host::TapSpec SpecOf(const guest::TakenInterface& interface) {
+  host::TapSpec spec = {interface.name, interface.tap};
+  for (const guest::NetworkAddress& address : interface.addresses) {
+    spec.addresses.push_back(address.address);
+  }
+  return spec;
+}
+
+// A plugin's tap: nothing to be removed later.
+absl::StatusOr<std::optional<RecordedTap>> Adopt(
+    const PodNetwork& network, const guest::TakenInterface& interface) {
+  host::TapSpec spec = SpecOf(interface);
+  const absl::Status adopted =
+      host::AdoptTap(network.netns.get(), spec).status();
+  if (absl::IsFailedPrecondition(adopted) &&
+      absl::StrContains(adopted.message(), "in use")) {
+    return Taken(interface.name);
+  }
+  RETURN_IF_ERROR(adopted);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -110,10 +138,12 @@ absl::StatusOr<PodNetwork> LookAtPodNetwork(const oci::RuntimeSpec& spec) {
   return network;
 }
 
-absl::StatusOr<RecordedTap> MakeTap(const oci::RuntimeSpec& spec,
-                                    const PodNetwork& network,
-                                    const guest::TakenInterface& interface) {
-  const host::TapSpec wanted = {interface.name, interface.tap};
+absl::StatusOr<std::optional<RecordedTap>> MakeTap(
+    const oci::RuntimeSpec& spec, const PodNetwork& network,
+    const guest::TakenInterface& interface) {
+  if (interface.tap_on_node) return std::nullopt;
+  const host::TapSpec wanted = SpecOf(interface);
+  if (interface.tap_of_plugin) return Adopt(network, interface);
   ASSIGN_OR_RETURN(const uint64_t inode, InodeOf(network.netns.get()));
   absl::StatusOr<host::Tap> tap = host::CreateTap(network.netns.get(), wanted);
   if (absl::IsAlreadyExists(tap.status())) {
@@ -130,7 +160,7 @@ absl::StatusOr<RecordedTap> MakeTap(const oci::RuntimeSpec& spec,
   made.interface = interface.name;
   made.name = interface.tap;
   made.index = static_cast<uint32_t>(tap->index);
-  return made;
+  return std::optional(std::move(made));
 }
 
 absl::Status RemoveTap(const RecordedTap& tap) {
@@ -154,8 +184,9 @@ absl::Status RemoveIdleTaps(const oci::RuntimeSpec& spec) {
     ASSIGN_OR_RETURN(const PodNetwork network, LookAtPodNetwork(spec));
     absl::Status status;
     for (const guest::TakenInterface& interface : network.interfaces) {
-      const absl::Status removed = host::RemoveIdleTap(
-          network.netns.get(), {interface.name, interface.tap});
+      if (interface.tap_of_plugin) continue;
+      const absl::Status removed =
+          host::RemoveIdleTap(network.netns.get(), SpecOf(interface));
       if (!absl::IsFailedPrecondition(removed)) {
         status = FirstError(status, removed);
       }

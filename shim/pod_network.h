@@ -4,6 +4,7 @@
 // The network that containerd's CNI plugins have made for a pod, and the taps
 // by which a guest takes it over. For a program with one thread.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,11 +29,12 @@ absl::StatusOr<PodNetwork> LookAtPodNetwork(const oci::RuntimeSpec& spec);
 
 // Makes the tap of one of `network`'s interfaces, in place of one that a dead
 // container of the pod has left. FAILED_PRECONDITION when another container of
-// the pod has the interface. On failure nothing is left. Starts threads: for a
+// the pod has the interface; nullopt when a CNI plugin has made its tap, which
+// is used as it is. On failure nothing is left. Starts threads: for a
 // child of the shim.
-absl::StatusOr<RecordedTap> MakeTap(const oci::RuntimeSpec& spec,
-                                    const PodNetwork& network,
-                                    const guest::TakenInterface& interface);
+absl::StatusOr<std::optional<RecordedTap>> MakeTap(
+    const oci::RuntimeSpec& spec, const PodNetwork& network,
+    const guest::TakenInterface& interface);
 
 // Removes the tap and what leads to it; that it is gone, or its namespace, is
 // success. Works in a child.

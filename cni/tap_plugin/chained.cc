@@ -28,11 +28,20 @@ absl::StatusOr<std::vector<std::string>> AddressesOf(const json& result,
   return addresses;
 }
 
+// A pod may have several networks with such a tap.
+std::string TapName(const Environment& environment, const Config& config) {
+  if (!config.tap.empty()) return config.tap;
+  return environment.interface == "eth0"
+             ? host::TapName(0)
+             : host::NodeTapName(environment.container_id,
+                                 environment.interface);
+}
+
 absl::StatusOr<host::TapSpec> SpecOf(const Environment& environment,
                                      const Config& config) {
   host::TapSpec spec;
   spec.interface = environment.interface;
-  spec.tap = config.tap;
+  spec.tap = TapName(environment, config);
   absl::StatusOr<std::string> owner = host::ToAlias(
       {config.name, environment.container_id, environment.interface});
   if (!owner.ok()) {

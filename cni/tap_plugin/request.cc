@@ -273,9 +273,10 @@ absl::StatusOr<Config> ReadConfig(absl::string_view text) {
     RETURN_IF_ERROR(ReadMacWish(config.json, config));
     return config;
   }
-  ASSIGN_OR_RETURN(const std::string tap, Text(config.json, "tap"));
-  if (!tap.empty()) config.tap = tap;
-  if (!IsInterface(config.tap)) return BadConfig("\"tap\" is no link's name");
+  ASSIGN_OR_RETURN(config.tap, Text(config.json, "tap"));
+  if (!config.tap.empty() && !IsInterface(config.tap)) {
+    return BadConfig("\"tap\" is no link's name");
+  }
   return config;
 }
 

@@ -57,7 +57,7 @@ struct Config {
   // Chained: the tap goes beside an interface that another plugin has made.
   // Else this plugin makes the interface, on a bridge.
   bool chained = true;
-  std::string tap = "serai0";  // chained: the tap's name in the pod
+  std::string tap;  // chained: the tap's name in the pod; empty: any
   std::string bridge = "cni0";
   std::string ipam;  // its type
   bool is_gateway = false;

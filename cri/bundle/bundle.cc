@@ -96,6 +96,7 @@ guest::Attachments AttachmentsOf(const BundleInput& input) {
     taken.tap = network.tap();
     taken.mac = network.mac();
     taken.mtu = network.mtu();
+    taken.tap_on_node = network.tap_on_node();
     for (const auto& address : network.addresses()) {
       taken.addresses.push_back(
           {address.address(), address.prefix_length(), address.gateway()});

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "lib/host/interface.h"
+#include "lib/host/pod_tap.h"
 #include "lib/host/tap.h"
 
 namespace serai::cri {
@@ -63,6 +64,21 @@ absl::Status AddTold(const cni::Result& result,
   return absl::OkStatus();
 }
 
+void AddFound(const host::Interface& interface, PodNetwork& out) {
+  for (const host::InterfaceAddress& address : interface.addresses) {
+    AddAddress(address.address, address.prefix_length, address.gateway, out);
+  }
+}
+
+// Those that the guest is told, and may send from.
+std::vector<std::string> AddressesOf(const PodNetwork& network) {
+  std::vector<std::string> addresses;
+  for (const auto& address : network.addresses()) {
+    addresses.push_back(address.address());
+  }
+  return addresses;
+}
+
 absl::Status CheckIsThere(const std::vector<host::Interface>& interfaces,
                           const std::string& wanted) {
   std::vector<std::string> names;
@@ -88,22 +104,21 @@ absl::StatusOr<std::vector<PodNetwork>> WireInterfaces(
       [&](const host::Interface& each) { return each.name == interface; });
   std::vector<PodNetwork> networks;
   for (const host::Interface& each : found) {
-    const std::string name = host::TapName(networks.size());
-    ASSIGN_OR_RETURN(const host::Tap tap,
-                     host::CreateTap(netns_fd, {each.name, name}));
+    const size_t number = networks.size();
     PodNetwork& network = networks.emplace_back();
     network.set_interface(each.name);
-    network.set_tap(name);
-    network.set_mac(tap.mac);
-    network.set_mtu(static_cast<uint32_t>(tap.mtu));
-    if (networks.size() == 1) {
+    if (number == 0) {
       RETURN_IF_ERROR(AddTold(result, each, network));
-      continue;
+    } else {
+      AddFound(each, network);
     }
-    for (const host::InterfaceAddress& address : each.addresses) {
-      AddAddress(address.address, address.prefix_length, address.gateway,
-                 network);
-    }
+    ASSIGN_OR_RETURN(const host::PodTap tap,
+                     host::TakeInterface(netns_fd, each, host::TapName(number),
+                                         AddressesOf(network)));
+    network.set_tap(tap.name);
+    network.set_tap_on_node(tap.on_node);
+    network.set_mac(tap.mac);
+    network.set_mtu(tap.mtu);
   }
   return networks;
 }

@@ -13,7 +13,8 @@
 
 namespace serai::cri {
 
-// Makes the taps in the namespace that `netns_fd` refers to, and tells of each
+// Makes, or takes over from a plugin (lib/host/pod_tap.h), the taps in the
+// namespace that `netns_fd` refers to, and tells of each
 // interface what a guest is to know: `interface`, of which `result` speaks,
 // first; then the others in order (lib/host/interface.h). FAILED_PRECONDITION
 // with a sentence when the interface is not there or can't be taken over,

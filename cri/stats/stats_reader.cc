@@ -108,8 +108,10 @@ StatsReader::CountersOf(const PodRecord& record) const {
   ASSIGN_OR_RETURN(const UniqueFd netns, host::OpenNetns(record.netns_path()));
   std::vector<InterfaceCounters> all;
   for (const state::v1::PodNetwork& network : NetworksOf(record)) {
-    ASSIGN_OR_RETURN(const host::LinkCounters tap,
-                     host::ReadLinkCounters(netns.get(), network.tap()));
+    ASSIGN_OR_RETURN(
+        const host::LinkCounters tap,
+        host::ReadLinkCounters(network.tap_on_node() ? -1 : netns.get(),
+                               network.tap()));
     all.push_back({network.interface(), tap});
   }
   return all;

@@ -125,6 +125,7 @@ GuestDevice NetDevice(const std::string& name,
   device.name = name;
   device.type = GuestDevice::Type::kNet;
   device.tap = interface.tap;
+  device.tap_on_node = interface.tap_on_node;
   device.mac = interface.mac;
   device.mtu = interface.mtu;
   return device;

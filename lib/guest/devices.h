@@ -28,6 +28,8 @@ struct TakenInterface {
   std::string mac;
   uint32_t mtu = 0;
   std::vector<NetworkAddress> addresses;
+  bool tap_on_node = false;    // in the node's network namespace, not the pod's
+  bool tap_of_plugin = false;  // made by a CNI plugin, who removes it
 };
 
 struct Volume {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <optional>
 
 #include "absl/strings/str_join.h"
 #include "lib/host/netlink.h"
@@ -123,12 +124,30 @@ bool IsForUse(rtnl_addr* address, int family, int index) {
          (::rtnl_addr_get_flags(address) & kOfNoUse) == 0;
 }
 
-absl::StatusOr<Interface> Describe(nl_sock* socket, const Cache& addresses,
-                                   rtnl_link* link) {
+// The tap that a plugin has made for the interface.
+void FindTap(const Cache& links, rtnl_link* link, Interface& found) {
+  if (const auto on_node = TapIn(AliasOf(link)); on_node && IsTap(link)) {
+    found.tap = *on_node;
+    found.tap_on_node = true;
+    return;
+  }
+  for (nl_object* object = ::nl_cache_get_first(links.get()); object != nullptr;
+       object = ::nl_cache_get_next(object)) {
+    auto* tap = reinterpret_cast<rtnl_link*>(object);
+    const std::optional<TapOwner> owner = OwnerIn(AliasOf(tap));
+    if (owner && owner->interface == found.name && IsTap(tap)) {
+      found.tap = ::rtnl_link_get_name(tap);
+    }
+  }
+}
+
+absl::StatusOr<Interface> Describe(nl_sock* socket, const Cache& links,
+                                   const Cache& addresses, rtnl_link* link) {
   Interface found;
   found.name = ::rtnl_link_get_name(link);
   ASSIGN_OR_RETURN(found.mac, LinkMac(link, found.name));
   found.mtu = ::rtnl_link_get_mtu(link);
+  FindTap(links, link, found);
   const int index = ::rtnl_link_get_ifindex(link);
   for (const int family : {AF_INET, AF_INET6}) {
     ASSIGN_OR_RETURN(const std::string gateway, Gateway(socket, family, index));
@@ -146,13 +165,8 @@ absl::StatusOr<Interface> Describe(nl_sock* socket, const Cache& addresses,
 
 absl::StatusOr<std::vector<Interface>> ListHere() {
   ASSIGN_OR_RETURN(const auto socket, ConnectRoute());
+  ASSIGN_OR_RETURN(const Cache links, ListLinks(socket.get()));
   nl_cache* dumped = nullptr;
-  if (const int error =
-          ::rtnl_link_alloc_cache(socket.get(), AF_UNSPEC, &dumped);
-      error < 0) {
-    return NetlinkStatus(error, "listing links");
-  }
-  const Cache links(dumped);
   if (const int error = ::rtnl_addr_alloc_cache(socket.get(), &dumped);
       error < 0) {
     return NetlinkStatus(error, "listing addresses");
@@ -162,7 +176,7 @@ absl::StatusOr<std::vector<Interface>> ListHere() {
   std::vector<Interface> found;
   for (rtnl_link* const link : chosen) {
     ASSIGN_OR_RETURN(Interface interface,
-                     Describe(socket.get(), addresses, link));
+                     Describe(socket.get(), links, addresses, link));
     found.push_back(std::move(interface));
   }
   return found;

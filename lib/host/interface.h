@@ -26,6 +26,9 @@ struct Interface {
   uint32_t mtu = 0;
   // Of global scope; IPv4 before IPv6, each in the kernel's order.
   std::vector<InterfaceAddress> addresses;
+  // That a CNI plugin (serai-tap) has made for it already; empty: none.
+  std::string tap = {};
+  bool tap_on_node = false;  // in the node's namespace
 };
 
 // The Ethernet interfaces of the namespace that `netns_fd` refers to, without

@@ -13,7 +13,7 @@
 namespace serai::host {
 namespace {
 
-constexpr size_t kMaxNetDevBytes = 64 << 10;
+constexpr size_t kMaxNetDevBytes = 16 << 20;  // a node has a link for each pod
 // Eight columns of what was received, eight of what was sent, each beginning
 // with bytes, packets, errors, dropped.
 constexpr size_t kColumns = 16;
@@ -50,13 +50,14 @@ absl::StatusOr<LinkCounters> ParseLinkCounters(absl::string_view net_dev,
 absl::StatusOr<LinkCounters> ReadLinkCounters(int netns_fd,
                                               const std::string& link) {
   LinkCounters counters;
-  RETURN_IF_ERROR(RunInNetns(netns_fd, [&]() -> absl::Status {
+  const auto read = [&]() -> absl::Status {
     // The main thread's, /proc/net, is another namespace.
     ASSIGN_OR_RETURN(const std::string text,
                      ReadFile("/proc/thread-self/net/dev", kMaxNetDevBytes));
     ASSIGN_OR_RETURN(counters, ParseLinkCounters(text, link));
     return absl::OkStatus();
-  }));
+  };
+  RETURN_IF_ERROR(netns_fd < 0 ? read() : RunInNetns(netns_fd, read));
   return counters;
 }
 

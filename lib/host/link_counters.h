@@ -31,7 +31,8 @@ struct LinkCounters {
 absl::StatusOr<LinkCounters> ParseLinkCounters(absl::string_view net_dev,
                                                absl::string_view link);
 
-// Of a link in the namespace that `netns_fd` refers to.
+// Of a link in the namespace that `netns_fd` refers to; the caller's own when
+// it is -1.
 absl::StatusOr<LinkCounters> ReadLinkCounters(int netns_fd,
                                               const std::string& link);
 

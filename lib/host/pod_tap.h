@@ -6,8 +6,10 @@
 // one that is made here. Any thread.
 
 #include <string>
+#include <vector>
 
 #include "lib/base/status.h"
+#include "lib/host/interface.h"
 #include "lib/host/tap.h"
 
 namespace serai::host {
@@ -15,14 +17,18 @@ namespace serai::host {
 struct PodTap {
   std::string name;
   std::string mac;
-  int mtu = 0;
+  uint32_t mtu = 0;
   int index = 0;         // 0 for one on the node
   bool on_node = false;  // in the node's namespace, not the pod's
   bool made = false;     // here: who called removes it (RemoveTap())
 };
 
-// Finds or makes the tap for `spec.interface` in the namespace that `netns_fd`
-// refers to. Errors as CreateTap()'s and AdoptTap()'s.
-absl::StatusOr<PodTap> TakeInterface(int netns_fd, TapSpec spec);
+// Takes the tap of `interface`, one of ListInterfaces() of the namespace that
+// `netns_fd` refers to, or makes one with the name `name`. The guest may send
+// from `addresses`; one on the node has a guard of the plugin's. Errors as
+// CreateTap()'s and AdoptTap()'s.
+absl::StatusOr<PodTap> TakeInterface(int netns_fd, const Interface& interface,
+                                     const std::string& name,
+                                     const std::vector<std::string>& addresses);
 
 }  // namespace serai::host

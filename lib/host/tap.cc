@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/host/tap.h"
 
+#include <net/if.h>
 #include <netlink/route/link.h>
 
 #include <optional>

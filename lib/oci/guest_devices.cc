@@ -38,6 +38,7 @@ bool IsMac(absl::string_view mac) {
 
 absl::Status ReadNetDevice(const Json& entry, GuestDevice& device) {
   RETURN_IF_ERROR(ReadString(entry, "", "tap", device.tap));
+  RETURN_IF_ERROR(ReadBool(entry, "", "onNode", device.tap_on_node));
   RETURN_IF_ERROR(ReadString(entry, "", "mac", device.mac));
   RETURN_IF_ERROR(ReadInteger<uint32_t>(entry, "", "mtu", device.mtu));
   // The kernel's limit for an interface's name, and what it refuses in one.
@@ -115,6 +116,7 @@ std::string ToJson(const std::vector<GuestDevice>& devices) {
     if (device.type == GuestDevice::Type::kNet) {
       entry["type"] = "net";
       entry["tap"] = device.tap;
+      if (device.tap_on_node) entry["onNode"] = true;
       if (!device.mac.empty()) entry["mac"] = device.mac;
       if (device.mtu != 0) entry["mtu"] = device.mtu;
     } else {

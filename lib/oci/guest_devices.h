@@ -23,8 +23,9 @@ struct GuestDevice {
   // kNet: a persistent tap in the pod's network namespace, and what the guest
   // is told of it.
   std::string tap;
-  std::string mac;   // aa:bb:cc:dd:ee:ff
-  uint32_t mtu = 0;  // 0: the tender's default
+  bool tap_on_node = false;  // "onNode": in the node's namespace instead
+  std::string mac;           // aa:bb:cc:dd:ee:ff
+  uint32_t mtu = 0;          // 0: the tender's default
 
   // kBlock: a file or block device of the host, absolute.
   std::string path;

@@ -34,7 +34,8 @@ GuestDevice Block(const std::string& name) {
 
 TEST(DeviceCountersTest, WhatATapSendsItsGuestReceives) {
   v1::DevicesResponse response;
-  AddNetCounters({Net("service", "serai0"), Block("disk")}, kNetDev, response);
+  AddNetCounters({Net("service", "serai0"), Block("disk")}, false, kNetDev,
+                 response);
   ASSERT_EQ(response.devices_size(), 1);
   const v1::DeviceCounters& counters = response.devices(0);
   EXPECT_EQ(counters.name(), "service");
@@ -50,7 +51,7 @@ TEST(DeviceCountersTest, LeavesOutATapThatIsNotThere) {
   for (const std::string text :
        {"", "x", "serai0", "serai1: 1 2\n", "serai0: 1 2 x\n"}) {
     v1::DevicesResponse response;
-    AddNetCounters({Net("service", "serai0")}, text, response);
+    AddNetCounters({Net("service", "serai0")}, false, text, response);
     EXPECT_EQ(response.devices_size(), 0) << text;
   }
 }
