@@ -7,6 +7,7 @@
 
 #include "cri/metrics/devices.h"
 #include "cri/metrics/families.h"
+#include "cri/metrics/forged.h"
 #include "cri/metrics/instruments.h"
 #include "cri/metrics/process.h"
 
@@ -71,6 +72,7 @@ std::string ScrapeMetrics(const Store& store, const ImageStore& images,
   AddContainers(store, families);
   AddImages(images, families);
   DeviceCollector(store).Collect(kShimPatience, families);
+  CollectForgedFrames(store, families);
   AddProcess(families);
   return Expose(families, exposition);
 }

@@ -81,6 +81,7 @@ json InterfaceInfo(const state::v1::PodNetwork& network) {
   }
   return {{"name", network.interface()},
           {"tap", network.tap()},
+          {"tapOnNode", network.tap_on_node()},
           {"mac", network.mac()},
           {"mtu", network.mtu()},
           {"addresses", std::move(addresses)}};
