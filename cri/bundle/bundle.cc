@@ -70,12 +70,6 @@ guest::ImageWords WordsOf(const BundleInput& input, const CommandLine& line) {
   return words;
 }
 
-absl::StatusOr<guest::FoundUnikernel> Find(const BundleInput& input,
-                                           const CommandLine& line) {
-  ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(input.image));
-  return guest::FindUnikernel(root.get(), WordsOf(input, line), input.node);
-}
-
 absl::StatusOr<uint64_t> GuestMemory(
     const runtime::v1::ContainerConfig& container, const HandlerConfig& handler,
     const solo5::Unikernel& unikernel) {
@@ -87,20 +81,29 @@ absl::StatusOr<uint64_t> GuestMemory(
 }
 
 // volumeDevices go before volumeMounts.
-guest::Attachments AttachmentsOf(const BundleInput& input) {
-  guest::Attachments attachments;
-  attachments.interface = {input.pod.tap(), input.pod.network().mac(),
-                           input.pod.network().mtu()};
+guest::BlockSources BlockSourcesOf(const BundleInput& input,
+                                   const guest::ImageWords& words, int root) {
+  guest::BlockSources sources;
   for (const auto& device : input.container.devices()) {
-    attachments.volumes.push_back(
-        {device.container_path(), device.host_path(),
-         !absl::StrContains(device.permissions(), 'w')});
+    sources.volumes.push_back({device.container_path(), device.host_path(),
+                               !absl::StrContains(device.permissions(), 'w')});
   }
   for (const auto& mount : input.container.mounts()) {
-    attachments.volumes.push_back(
+    sources.volumes.push_back(
         {mount.container_path(), mount.host_path(), mount.readonly()});
   }
-  return attachments;
+  sources.bundle = input.directory;
+  sources.empty_dir_size = input.handler.empty_dir_size;
+  sources.pod_annotations = words.pod_annotations;
+  sources.image_root = root;
+  sources.image_words = words.annotations;  // these go before the labels
+  sources.image_words.insert(words.labels.begin(), words.labels.end());
+  return sources;
+}
+
+guest::TakenInterface InterfaceOf(const BundleInput& input) {
+  return {input.pod.tap(), input.pod.network().mac(),
+          input.pod.network().mtu()};
 }
 
 oci::Resources CgroupResources(const runtime::v1::LinuxContainerResources& cri,
@@ -134,12 +137,18 @@ std::vector<guest::NetworkAddress> AddressesOf(const BundleInput& input) {
 
 absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   const CommandLine line = ReadCommandLine(input.container, input.image.config);
-  ASSIGN_OR_RETURN(const guest::FoundUnikernel found, Find(input, line));
+  const guest::ImageWords words = WordsOf(input, line);
+  ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(input.image));
+  ASSIGN_OR_RETURN(const guest::FoundUnikernel found,
+                   guest::FindUnikernel(root.get(), words, input.node));
   ASSIGN_OR_RETURN(
       const uint64_t memory,
       GuestMemory(input.container, input.handler, found.unikernel));
-  ASSIGN_OR_RETURN(std::vector<oci::GuestDevice> devices,
-                   guest::MatchDevices(found.unikernel, AttachmentsOf(input)));
+  ASSIGN_OR_RETURN(
+      std::vector<oci::GuestDevice> devices,
+      guest::MatchDevices(
+          found.unikernel,
+          {InterfaceOf(input), BlockSourcesOf(input, words, root.get())}));
   const auto& annotations = input.pod.config().annotations();
   ASSIGN_OR_RETURN(
       const bool with_network,

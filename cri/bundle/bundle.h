@@ -20,7 +20,8 @@ struct BundleInput {
   const runtime::v1::ContainerConfig& container;
   const Image& image;
   const HandlerConfig& handler;
-  std::string cgroup;  // as the shim is told (cri/cgroup/place.h)
+  std::string cgroup;     // as the shim is told (cri/cgroup/place.h)
+  std::string directory;  // the bundle's, which may not be there yet
   guest::NodeTargets node;
 };
 
@@ -32,7 +33,8 @@ struct Bundle {
 };
 
 // INVALID_ARGUMENT and FAILED_PRECONDITION with a sentence for the pod's
-// author: no unikernel, nothing to attach to a device, too little memory.
+// author: no unikernel, nothing to attach to a device, too little memory. May
+// make images of volumes in the directory, also when it fails: RemoveBundle().
 absl::StatusOr<Bundle> MakeBundle(const BundleInput& input);
 
 // Gives the guest of a bundle that was not started yet the memory, and the

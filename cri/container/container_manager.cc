@@ -218,10 +218,10 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
   RETURN_IF_ERROR(FaultPoint("container.image"));
   ASSIGN_OR_RETURN(const HandlerConfig* const handler,
                    FindHandler(config_, pod.handler()));
-  ASSIGN_OR_RETURN(
-      const Bundle bundle,
-      MakeBundle({pod, record.config(), image, *handler,
-                  CgroupsPathOf(record.cgroup()), guest::ProbeNode()}));
+  ASSIGN_OR_RETURN(const Bundle bundle,
+                   MakeBundle({pod, record.config(), image, *handler,
+                               CgroupsPathOf(record.cgroup()), record.bundle(),
+                               guest::ProbeNode()}));
   if (bundle.takes_interface) RETURN_IF_ERROR(CheckInterfaceIsFree(record));
   RETURN_IF_ERROR(WriteBundle(record.bundle(), bundle.spec));
   RETURN_IF_ERROR(FaultPoint("container.bundle"));

@@ -2,14 +2,14 @@
 #pragma once
 
 // What is attached to the devices of a guest's manifest: the pod's interface to
-// its network device; to a block device the volume whose path in the container
-// ends in the device's name.
+// its network device; to a block device what block_devices.h finds.
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/guest/block_devices.h"
 #include "lib/oci/guest_devices.h"
 #include "lib/solo5/unikernel.h"
 
@@ -22,15 +22,9 @@ struct TakenInterface {
   uint32_t mtu = 0;
 };
 
-struct Volume {
-  std::string place;  // in the container
-  std::string path;   // on the host
-  bool read_only = false;
-};
-
 struct Attachments {
-  TakenInterface interface;     // looked at for a network device only
-  std::vector<Volume> volumes;  // of two that would do, the first
+  TakenInterface interface;  // looked at for a network device only
+  BlockSources blocks;
 };
 
 // Whether the guest has a network device.
@@ -38,7 +32,7 @@ bool WantsNetwork(const solo5::Unikernel& unikernel);
 
 // An attachment for every device of `unikernel`. INVALID_ARGUMENT for one with
 // nothing to attach: the message names the device, what the manifest lists and
-// how to supply it.
+// how to supply it. What may be made meanwhile: see FindBlockDevice().
 absl::StatusOr<std::vector<oci::GuestDevice>> MatchDevices(
     const solo5::Unikernel& unikernel, const Attachments& attachments);
 
