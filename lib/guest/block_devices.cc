@@ -108,11 +108,16 @@ absl::StatusOr<GuestDevice> OfVolume(const std::string& name,
 
 absl::StatusOr<GuestDevice> OfImage(const std::string& name,
                                     const std::string& path, int root) {
-  ASSIGN_OR_RETURN(const oci::RootFile file,
-                   oci::OpenRegularInRoot(root, path));
-  ASSIGN_OR_RETURN(const int64_t size, SizeOf(file.fd.get()));
+  const absl::StatusOr<oci::RootFile> file = oci::OpenRegularInRoot(root, path);
+  // The image is at fault, not the caller's id: no NOT_FOUND.
+  if (absl::IsNotFound(file.status()) ||
+      absl::IsFailedPrecondition(file.status())) {
+    return absl::InvalidArgumentError(file.status().message());
+  }
+  RETURN_IF_ERROR(file.status());
+  ASSIGN_OR_RETURN(const int64_t size, SizeOf(file->fd.get()));
   RETURN_IF_ERROR(CheckDiskSize(size));
-  GuestDevice device = BlockDevice(name, file.path, true);
+  GuestDevice device = BlockDevice(name, file->path, true);
   device.in_image = true;
   return device;
 }

@@ -142,7 +142,7 @@ absl::Status Walk::AddLink(const std::string& name) {
   struct stat st = {};
   if (::fstat(place->get(), &st) != 0) return ErrnoStatus(errno, name);
   if (!S_ISREG(st.st_mode)) {
-    return Refuse(name, "is a symbolic link to what is no file");
+    return Refuse(name, "is a symbolic link that leads to no file");
   }
   return AddFile(name, place->get());
 }
