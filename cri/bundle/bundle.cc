@@ -89,8 +89,12 @@ guest::BlockSources BlockSourcesOf(const BundleInput& input,
                                !absl::StrContains(device.permissions(), 'w')});
   }
   for (const auto& mount : input.container.mounts()) {
-    sources.volumes.push_back(
-        {mount.container_path(), mount.host_path(), mount.readonly()});
+    guest::Volume& volume = sources.volumes.emplace_back();
+    volume.place = mount.container_path();
+    volume.path = mount.host_path();
+    volume.read_only = mount.readonly();
+    if (mount.image().image().empty()) continue;
+    volume.make_tar = [&] { return input.image_volume(mount); };
   }
   sources.bundle = input.directory;
   sources.empty_dir_size = input.handler.empty_dir_size;

@@ -4,6 +4,7 @@
 // From a container's configuration to the OCI config.json that its shim reads:
 // which file is the unikernel, what it is told, what it is given.
 
+#include <functional>
 #include <string>
 
 #include "cri/config/config.h"
@@ -22,6 +23,9 @@ struct BundleInput {
   const HandlerConfig& handler;
   std::string cgroup;     // as the shim is told (cri/cgroup/place.h)
   std::string directory;  // the bundle's, which may not be there yet
+  // Makes a tar of a mount that is an image, and gives its path.
+  std::function<absl::StatusOr<std::string>(const runtime::v1::Mount&)>
+      image_volume;
   guest::NodeTargets node;
 };
 

@@ -93,6 +93,10 @@ absl::StatusOr<GuestDevice> OfDirectory(const std::string& name,
 absl::StatusOr<GuestDevice> OfVolume(const std::string& name,
                                      const Volume& volume,
                                      const BlockSources& sources) {
+  if (volume.make_tar) {
+    ASSIGN_OR_RETURN(const std::string tar, volume.make_tar());
+    return BlockDevice(name, tar, true);
+  }
   struct stat st = {};
   if (::stat(volume.path.c_str(), &st) != 0) {
     return absl::InvalidArgumentError("is not there");
@@ -122,6 +126,14 @@ absl::StatusOr<GuestDevice> OfImage(const std::string& name,
   return device;
 }
 
+// Of the file of the image that is named for the device; empty: none.
+std::string PathInImage(const std::string& name, const BlockSources& sources) {
+  const auto pods = sources.pod_annotations.find(kPodAnnotationBlock + name);
+  if (pods != sources.pod_annotations.end()) return pods->second;
+  const auto images = sources.image_words.find(kImageBlock + name);
+  return images == sources.image_words.end() ? "" : images->second;
+}
+
 absl::Status Missing(const std::string& name, const BlockSources& sources) {
   std::string hint;
   const auto wanted = sources.image_words.find(kImageVolume + name);
@@ -143,16 +155,14 @@ absl::StatusOr<GuestDevice> FindBlockDevice(const std::string& name,
       });
   if (volume != sources.volumes.end()) {
     ASSIGN_OR_RETURN(GuestDevice device, OfVolume(name, *volume, sources),
-                     "its volume ", volume->path);
+                     "its volume ",
+                     volume->path.empty() ? volume->place : volume->path);
     return device;
   }
-  const auto file = sources.image_words.find(kImageBlock + name);
-  if (file == sources.image_words.end() || sources.image_root < 0) {
-    return Missing(name, sources);
-  }
-  ASSIGN_OR_RETURN(GuestDevice device,
-                   OfImage(name, file->second, sources.image_root),
-                   "the image's file ", file->second);
+  const std::string path = PathInImage(name, sources);
+  if (path.empty() || sources.image_root < 0) return Missing(name, sources);
+  ASSIGN_OR_RETURN(GuestDevice device, OfImage(name, path, sources.image_root),
+                   "the image's file ", path);
   return device;
 }
 

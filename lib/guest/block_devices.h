@@ -2,14 +2,17 @@
 #pragma once
 
 // What stands behind a guest's block device: the volume whose path in the
-// container ends in the device's name, else a file that the image names for it.
+// container ends in the device's name, else a file of the image that the pod's
+// annotation, or the image's, names for it.
 //
 //   a file or a block device    itself
 //   ConfigMap, Secret, …        a tar of its files, read-only (tar_image.h)
 //   emptyDir                    a raw image in it (empty_dir.h)
+//   an image                    a tar of its files, read-only
 //   another directory           the raw image in it (disk_file.h)
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,6 +22,10 @@
 #include "lib/oci/guest_devices.h"
 
 namespace serai::guest {
+
+// Annotation of a pod: as the image's, which the shim does not see under
+// containerd.
+inline constexpr char kPodAnnotationBlock[] = "serai.dev/block.";
 
 // Annotations or labels of an image, each followed by a device's name: the
 // path of the file in the image that is the device; what volume the guest wants
@@ -33,6 +40,9 @@ struct Volume {
   std::string place;  // in the container
   std::string path;   // on the host
   bool read_only = false;
+  // Of an image that is a volume, which has no path: makes a tar of its files
+  // and gives the tar's path.
+  std::function<absl::StatusOr<std::string>()> make_tar = {};
 };
 
 struct BlockSources {

@@ -2,10 +2,13 @@
 // Volumes as disks of guests. The names of these tests are the matrix in
 // docs/storage.md (scripts/matrix.sh).
 #include <fcntl.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +16,8 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "lib/base/file.h"
+#include "lib/oci/layout.h"
+#include "lib/oci/pack.h"
 #include "tests/support/require.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/test_node.h"
@@ -23,6 +28,41 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+// A block device whose data is a file.
+class LoopDevice {
+ public:
+  static absl::StatusOr<std::unique_ptr<LoopDevice>> Attach(
+      const std::string& file) {
+    ASSIGN_OR_RETURN(const UniqueFd control,
+                     OpenFile("/dev/loop-control", O_RDWR));
+    const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
+    if (number < 0) return ErrnoStatus(errno, "a free loop device");
+    std::unique_ptr<LoopDevice> device(new LoopDevice);
+    device->path_ = absl::StrCat("/dev/loop", number);
+    ASSIGN_OR_RETURN(device->fd_, OpenFile(device->path_, O_RDWR));
+    ASSIGN_OR_RETURN(const UniqueFd backing, OpenFile(file, O_RDWR));
+    if (::ioctl(device->fd_.get(), LOOP_SET_FD, backing.get()) != 0) {
+      return ErrnoStatus(errno, device->path_);
+    }
+    device->attached_ = true;
+    return device;
+  }
+  ~LoopDevice() {
+    if (attached_) ::ioctl(fd_.get(), LOOP_CLR_FD, 0);
+  }
+  LoopDevice(const LoopDevice&) = delete;
+  LoopDevice& operator=(const LoopDevice&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  LoopDevice() = default;
+
+  std::string path_;
+  UniqueFd fd_;
+  bool attached_ = false;
+};
 
 class VolumeTest : public ::testing::Test {
  protected:
@@ -81,6 +121,20 @@ class VolumeTest : public ::testing::Test {
     mount.set_container_path(place);
     mount.set_host_path(path);
     mount.set_readonly(read_only);
+  }
+
+  absl::StatusOr<std::string> Load(const std::string& name,
+                                   const std::string& guest,
+                                   const oci::PackOptions& options) {
+    const TempDir scratch;
+    ASSIGN_OR_RETURN(const oci::Layout layout,
+                     oci::Layout::Create(scratch / "layout"));
+    ASSIGN_OR_RETURN(
+        const oci::Descriptor manifest,
+        oci::Pack({BuildDir() + "/guests/" + guest}, options, layout));
+    RETURN_IF_ERROR(layout.AddManifest(
+        manifest, absl::StrCat("localhost/", name, ":latest")));
+    return node_->LoadLayout(layout);
   }
 
   // The next attempt of the pod's container, run to its end.
@@ -267,18 +321,97 @@ TEST_F(VolumeTest, ADiskThatIsWrittenIsOneGuestsAlone) {
 }
 
 TEST_F(VolumeTest, ADiskThatNobodyWritesIsReadByMany) {
-  ASSERT_OK_AND_ASSIGN(const std::string image,
-                       node_->LoadGuests("ledger", {"ledger.spt"}));
+  ASSERT_OK_AND_ASSIGN(const std::string reader,
+                       node_->LoadGuests("reader", {"blockrate.spt"}));
   const std::string volume = Volume("csi");
   PutDisk(volume + "/storage.img");
   ASSERT_OK_AND_ASSIGN(const std::string pod, node_->RunPod("first"));
-  ASSERT_OK_AND_ASSIGN(const std::string held,
-                       node_->Create(pod, Config(block_, "/storage", volume,
-                                                 true, {"--read-only"})));
+  ASSERT_OK_AND_ASSIGN(
+      const std::string held,
+      node_->Create(pod, Config(reader, "/storage", volume, true,
+                                {"--blocks=1000000000000"})));
   ASSERT_OK(node_->StartContainer(held));
-  ASSERT_OK_AND_ASSIGN(const auto status, Run(Config(block_, "/storage", volume,
-                                                     true, {"--read-only"})));
+  ASSERT_OK_AND_ASSIGN(
+      const auto status,
+      Run(Config(block_, "/storage", volume, true, {"--read-only"})));
   EXPECT_EQ(status.exit_code(), 0);
+  EXPECT_THAT(RunAndRead(Config(block_, "/storage", volume)),
+              HasSubstr("is in use"));
+  EXPECT_EQ(node_->StatusOf(held)->state(), cri::CONTAINER_RUNNING);
+  EXPECT_OK(node_->StopContainer(held, 0));
+}
+
+TEST_F(VolumeTest, ABlockVolumeIsTheDeviceAndOneGuestsAlone) {
+  const std::string file = node_->directory() + "/disk";
+  PutDisk(file, 1 << 20);
+  const auto loop = LoopDevice::Attach(file);
+  if (!loop.ok()) GTEST_SKIP() << loop.status();
+  auto config = node_->ContainerConfig(block_, {});
+  cri::Device& device = *config.add_devices();
+  device.set_container_path("/dev/storage");
+  device.set_host_path((*loop)->path());
+  device.set_permissions("mrw");
+  ASSERT_OK_AND_ASSIGN(auto status, Run(config));
+  EXPECT_THAT(Log(status), HasSubstr("block: capacity 1048576"));
+  EXPECT_THAT(Log(status), HasSubstr("SUCCESS"));
+  {
+    // As a mount, or another guest, holds it.
+    const UniqueFd held(::open((*loop)->path().c_str(), O_RDWR | O_EXCL));
+    ASSERT_TRUE(held.valid());
+    EXPECT_THAT(RunAndRead(config),
+                HasSubstr(absl::StrCat((*loop)->path(), " is in use")));
+  }
+  config.mutable_devices(0)->set_permissions("r");
+  ASSERT_OK_AND_ASSIGN(status, Run(config));
+  EXPECT_EQ(status.exit_code(), 3) << Log(status);
+}
+
+TEST_F(VolumeTest, AFileOfTheImageIsADiskToRead) {
+  PutDisk(node_->directory() + "/disk");
+  oci::PackOptions options;
+  options.blocks = {{"storage", node_->directory() + "/disk"}};
+  ASSERT_OK_AND_ASSIGN(const std::string image,
+                       Load("with-disk", "block.spt", options));
+  ASSERT_OK_AND_ASSIGN(auto status,
+                       Run(node_->ContainerConfig(image, {"--read-only"})));
+  EXPECT_THAT(Log(status), HasSubstr("begins with 'begin'"));
+  EXPECT_THAT(Log(status), HasSubstr("SUCCESS"));
+  ASSERT_OK_AND_ASSIGN(status, Run(node_->ContainerConfig(image, {})));
+  EXPECT_EQ(status.exit_code(), 3) << Log(status);
+  // A volume of the name goes before it.
+  EXPECT_THAT(RunAndRead(Config(image, "/storage", Volume("empty-dir"))),
+              HasSubstr("capacity 1073741824"));
+}
+
+TEST_F(VolumeTest, AnImageVolumeIsReadAsATar) {
+  auto config = node_->ContainerConfig(tarfs_, {"--names"});
+  cri::Mount& mount = *config.add_mounts();
+  mount.set_container_path("/config");
+  mount.mutable_image()->set_image(block_);
+  ASSERT_OK_AND_ASSIGN(const std::string pod, node_->RunPod("pod"));
+  ASSERT_OK_AND_ASSIGN(const auto status, RunIn(pod, config));
+  EXPECT_THAT(Log(status), HasSubstr("tarfs: app.spt type 0 mode 0000755"));
+  EXPECT_THAT(Log(status), HasSubstr("tarfs: 1 entries"));
+  const std::string files = node_->root() + "/volumes/" + status.id();
+  EXPECT_TRUE(PathExists(files + "/config.tar"));
+  ASSERT_OK(node_->RemoveContainer(status.id()));
+  EXPECT_FALSE(PathExists(files));
+
+  mount.mutable_image()->set_image("localhost/none:latest");
+  ExpectRefused(config, kInvalid, "localhost/none:latest");
+  EXPECT_TRUE(ListDir(node_->root() + "/volumes")->empty());
+  config.mutable_mounts(0)->mutable_image()->set_image(block_);
+  config.mutable_mounts(0)->set_image_sub_path("none");
+  ExpectRefused(config, kInvalid, "none");
+}
+
+TEST_F(VolumeTest, APodIsToldWhatVolumeTheImageWants) {
+  oci::PackOptions options;
+  options.volumes = {{"config", "configMap"}};
+  ASSERT_OK_AND_ASSIGN(const std::string image,
+                       Load("hint", "tarfs.spt", options));
+  ExpectRefused(node_->ContainerConfig(image, {}), kInvalid,
+                "(the image wants: configMap)");
 }
 
 TEST_F(VolumeTest, APodWithoutTheVolumeIsToldWhich) {

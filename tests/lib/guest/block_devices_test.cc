@@ -145,6 +145,8 @@ TEST_F(BlockDevicesTest, AFileOfTheImageStandsInForAVolume) {
   sources_.image_words = {{"dev.serai.block.data", "/../../etc/none"}};
   EXPECT_THAT(Find(), HasStatus(absl::StatusCode::kInvalidArgument,
                                 "the image's file /../../etc/none"));
+  sources_.pod_annotations = {{"serai.dev/block.data", "data.img"}};
+  EXPECT_EQ(Find()->path, "/data.img");
   // A volume goes before it.
   const std::string volume = Volume("empty-dir");
   EXPECT_EQ(Find()->path, volume + "/data.img");
