@@ -15,6 +15,7 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/pod_yaml.h"
 #include "lib/base/file.h"
 #include "lib/oci/manifest.h"
 #include "lib/solo5/unikernel.h"
@@ -141,6 +142,18 @@ void PrintImage(std::ostream& out, const json& image) {
   }
 }
 
+absl::StatusOr<int> InspectAsPod(Invocation& invocation,
+                                 const std::string& what) {
+  ASSIGN_OR_RETURN(const auto client, invocation.Connect());
+  ASSIGN_OR_RETURN(const json image, ImageJson(*client, what));
+  if (!image.contains("unikernels") || image["unikernels"].empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " has no unikernel in it"));
+  }
+  invocation.out << PodYaml(image, what);
+  return 0;
+}
+
 absl::StatusOr<int> Inspect(Invocation& invocation, const std::string& what) {
   const bool is_file = IsRegularFile(what);
   json result;
@@ -170,11 +183,15 @@ void AddInspectCommand(CLI::App& app, Invocation& invocation) {
       .add_option("FILE|IMAGE", *what,
                   "a unikernel's file, or an image that seraid has")
       ->required();
+  const auto as_pod = std::make_shared<bool>(false);
+  command.add_flag("--pod-yaml", *as_pod,
+                   "print a Kubernetes manifest that runs the image");
   AddOutputOption(command, invocation);
   AddSocketOption(command, invocation);
-  command.callback([&invocation, what] {
-    invocation.action = [&invocation, what] {
-      return Inspect(invocation, *what);
+  command.callback([&invocation, what, as_pod] {
+    invocation.action = [&invocation, what, as_pod] {
+      return *as_pod ? InspectAsPod(invocation, *what)
+                     : Inspect(invocation, *what);
     };
   });
 }

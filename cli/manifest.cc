@@ -215,10 +215,15 @@ std::string AbsolutePath(const Field& field) {
 }
 
 std::string HostPathOf(const Field& volume) {
+  for (const char* kind : {"configMap", "secret", "projected", "downwardAPI"}) {
+    volume[kind].RefuseIfSet(
+        "there is no API server to have its files from; a hostPath can name a "
+        "tar of them");
+  }
   if (!volume["hostPath"].present()) {
     volume.Refuse(
-        "only hostPath volumes can be had without a cluster, and the container "
-        "uses this one");
+        "only hostPath and emptyDir volumes can be had without a cluster, and "
+        "the container uses this one");
     return "";
   }
   const Field type = volume["hostPath"]["type"];
@@ -233,24 +238,33 @@ void ReadVolumes(const Field& spec, const Field& container, PodManifest& pod) {
   for (const Field& volume : spec["volumes"].Items()) {
     volumes.emplace(volume["name"].String(), volume);
   }
-  const auto host_path = [&](const Field& name) -> std::string {
+  const auto find = [&](const Field& name) -> const Field* {
     const auto it = volumes.find(name.String());
-    if (it != volumes.end()) return HostPathOf(it->second);
+    if (it != volumes.end()) return &it->second;
     name.Refuse("names no volume of spec.volumes");
-    return "";
+    return nullptr;
   };
   for (const Field& mount : container["volumeMounts"].Items()) {
     mount["subPath"].RefuseIfSet("give the whole path in the volume instead");
     mount["subPathExpr"].RefuseIfSet(
         "give the whole path in the volume instead");
     v1::Mount& to = *pod.container.add_mounts();
-    to.set_host_path(host_path(mount["name"]));
+    const Field* const volume = find(mount["name"]);
+    if (volume != nullptr && (*volume)["emptyDir"].present()) {
+      (*volume)["emptyDir"]["medium"].RefuseIfSet(
+          "only kubelet mounts a file system in memory");
+      pod.empty_dirs[pod.container.mounts_size() - 1] =
+          DnsLabel((*volume)["name"]);
+    } else if (volume != nullptr) {
+      to.set_host_path(HostPathOf(*volume));
+    }
     to.set_container_path(AbsolutePath(mount["mountPath"]));
     to.set_readonly(mount["readOnly"].Bool(false));
   }
   for (const Field& device : container["volumeDevices"].Items()) {
     v1::Device& to = *pod.container.add_devices();
-    to.set_host_path(host_path(device["name"]));
+    const Field* const volume = find(device["name"]);
+    if (volume != nullptr) to.set_host_path(HostPathOf(*volume));
     to.set_container_path(AbsolutePath(device["devicePath"]));
     to.set_permissions("mrw");
   }

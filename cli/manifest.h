@@ -9,6 +9,7 @@
 // and can't be honoured is refused with the field's path.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -42,6 +43,9 @@ struct PodManifest {
   runtime::v1::PodSandboxConfig sandbox;
   // image.image is the reference as written; log_path is set.
   runtime::v1::ContainerConfig container;
+  // The container's mounts, by index, that are emptyDirs, with the volume's
+  // name: they have no host_path yet (volumes.h).
+  std::map<int, std::string> empty_dirs;
   std::string runtime_handler = "unikernel";
   PullPolicy pull_policy = PullPolicy::kMissing;
   std::optional<ReadinessProbe> readiness;

@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <map>
 #include <memory>
 #include <ostream>
 #include <string>
@@ -30,6 +31,8 @@ namespace {
 
 struct PackCommand {
   std::vector<std::string> files;
+  std::vector<std::string> blocks;   // DEVICE=FILE
+  std::vector<std::string> volumes;  // DEVICE or DEVICE=HINT
   std::string name;
   std::string archive;
   std::string layout;
@@ -59,12 +62,37 @@ absl::Status WriteArchiveFile(const oci::Layout& layout,
   return absl::OkStatus();
 }
 
+// "DEVICE=VALUE" of an option's occurrences.
+absl::StatusOr<std::map<std::string, std::string>> ByDevice(
+    const std::vector<std::string>& words, const std::string& option,
+    const char* without_value) {
+  std::map<std::string, std::string> values;
+  for (const std::string& word : words) {
+    const size_t equals = word.find('=');
+    const std::string device = word.substr(0, equals);
+    std::string value =
+        equals == std::string::npos ? without_value : word.substr(equals + 1);
+    if (device.empty() || value.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(option, " ", word, ": must be DEVICE=VALUE"));
+    }
+    if (!values.emplace(device, std::move(value)).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(option, " ", word, ": the device is given twice"));
+    }
+  }
+  return values;
+}
+
 absl::StatusOr<oci::Descriptor> PackInto(const oci::Layout& layout,
                                          const Invocation& invocation,
                                          const PackCommand& command,
                                          const oci::Reference& reference) {
   oci::PackOptions options;
   options.args = invocation.trailing;
+  ASSIGN_OR_RETURN(options.blocks, ByDevice(command.blocks, "--block", ""));
+  ASSIGN_OR_RETURN(options.volumes,
+                   ByDevice(command.volumes, "--volume", "a volume"));
   ASSIGN_OR_RETURN(options.created, oci::CreationTime());
   ASSIGN_OR_RETURN(oci::Descriptor manifest,
                    oci::Pack(command.files, options, layout));
@@ -157,6 +185,15 @@ void AddPackCommand(CLI::App& app, Invocation& invocation) {
   pack.add_option("-t,--tag", command->name, "the image's name")
       ->required()
       ->type_name("NAME[:TAG]");
+  pack.add_option("--block", command->blocks,
+                  "a disk image that goes into the image, read-only")
+      ->allow_extra_args(false)
+      ->type_name("DEVICE=FILE");
+  pack.add_option("--volume", command->volumes,
+                  "a device that wants a volume, and what kind: configMap, "
+                  "emptyDir 1Gi, …")
+      ->allow_extra_args(false)
+      ->type_name("DEVICE[=KIND]");
   auto* where = pack.add_option_group("where to");
   where
       ->add_option("--archive", command->archive,

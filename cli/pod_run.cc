@@ -13,6 +13,7 @@
 #include "cli/pods.h"
 #include "cli/readiness.h"
 #include "cli/removal.h"
+#include "cli/volumes.h"
 #include "lib/base/file.h"
 
 namespace serai::cli {
@@ -121,6 +122,7 @@ absl::Status PodRun::EnsureImage() {
 absl::Status PodRun::Start(const std::string& log_directory,
                            Rollback& rollback) {
   RETURN_IF_ERROR(MakeLogDirectory(log_directory, rollback));
+  RETURN_IF_ERROR(MakeEmptyDirs(manifest_, rollback), "making its volumes");
   RETURN_IF_ERROR(CheckInterrupted());
   RETURN_IF_ERROR(RunSandbox(rollback), "running the pod");
   RETURN_IF_ERROR(CheckInterrupted());

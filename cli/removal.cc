@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "cli/manifest.h"
 #include "cli/pods.h"
+#include "cli/volumes.h"
 #include "lib/base/file.h"
 
 namespace serai::cli {
@@ -93,7 +94,8 @@ absl::Status RemovePod(Client& client, const std::string& pod_id,
   for (const std::string& log : logs) {
     RETURN_IF_ERROR(RemoveLogs(log), "removing the log");
   }
-  return absl::OkStatus();
+  return Annotate(RemoveEmptyDirs(pod->metadata().uid()),
+                  "removing its volumes");
 }
 
 }  // namespace serai::cli

@@ -2,7 +2,8 @@
 #pragma once
 
 // Where seraid keeps what. Below `root`: records (cri/state/store.h), the CNI
-// client's cache and the image store. Below `state`, which is gone at reboot
+// client's cache, the image store, and what was made of containers' volumes.
+// Below `state`, which is gone at reboot
 // like the kernel's objects that it names:
 //
 //   netns/<pod id>              the pod's network namespace, bind-mounted
@@ -38,6 +39,14 @@ inline std::string BundlesDirectory(const Config& config) {
 inline std::string BundleDirectory(const Config& config,
                                    const std::string& container) {
   return JoinPath(BundlesDirectory(config), container);
+}
+// Below the root: what was made on disk of a container's volumes.
+inline std::string VolumesDirectory(const Config& config) {
+  return JoinPath(config.root, "volumes");
+}
+inline std::string VolumesOf(const Config& config,
+                             const std::string& container) {
+  return JoinPath(VolumesDirectory(config), container);
 }
 // Below the root: a file for each checkpoint that was restored
 // (cri/checkpoint/use.h).

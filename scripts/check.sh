@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # What a change is looked at with before it is proposed: formatting, shell
-# scripts, clang-tidy, and the unit tests in the dev and asan builds.
+# scripts and what they made of the documentation, clang-tidy, and the unit
+# tests in the dev and asan builds.
 #
 #   check.sh             all of it
 #   check.sh STEP...     format, shell, tidy, dev, asan
@@ -22,6 +23,7 @@ step_format() {
 }
 
 step_shell() {
+  scripts/matrix.sh --check
   git ls-files -z '*.sh' '.ci/*' | xargs -0 shellcheck
 }
 

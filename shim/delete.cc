@@ -16,6 +16,7 @@
 #include "lib/host/pidfd.h"
 #include "proto/task/task.pb.h"
 #include "shim/bundle_notes.h"
+#include "shim/guest_spec.h"
 #include "shim/live_shim.h"
 #include "shim/pod_network.h"
 #include "shim/rootfs.h"
@@ -83,6 +84,7 @@ absl::Status CleanUp(const std::string& bundle, const TaskRecord& record) {
   }
   errors.Add(RemoveCgroup(record), absl::StrCat("cgroup ", record.cgroup));
   errors.Add(DetachRoot(bundle), "root file system");
+  errors.Add(RemoveImages(bundle), "images of volumes");
   return errors.first();
 }
 

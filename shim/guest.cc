@@ -21,6 +21,7 @@
 #include "lib/host/netns.h"
 #include "lib/oci/rootfs.h"
 #include "lib/solo5/unikernel.h"
+#include "shim/block_device.h"
 
 namespace serai::shim {
 namespace {
@@ -126,22 +127,6 @@ absl::StatusOr<uint64_t> MemoryMib(const oci::RuntimeSpec& spec,
   return bytes / kMib;
 }
 
-absl::StatusOr<UniqueFd> OpenBlock(const oci::GuestDevice& device) {
-  ASSIGN_OR_RETURN(
-      UniqueFd fd,
-      OpenFile(device.path,
-               (device.read_only ? O_RDONLY : O_RDWR) | O_NONBLOCK),
-      "block device ", device.name);
-  struct stat st = {};
-  if (::fstat(fd.get(), &st) != 0) return ErrnoStatus(errno, "fstat");
-  if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("block device ", device.name, ": ", device.path,
-                     " is neither a file nor a block device"));
-  }
-  return fd;
-}
-
 // Attaches to the tap of that name in the network namespace we are in: the
 // pod's or, as the device says, the node's.
 absl::StatusOr<UniqueFd> OpenTap(const oci::GuestDevice& device) {
@@ -228,7 +213,7 @@ absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec, int root) {
   guest.devices.resize(spec.devices.size());
   for (size_t i = 0; i < spec.devices.size(); ++i) {
     if (spec.devices[i].type != oci::GuestDevice::Type::kBlock) continue;
-    ASSIGN_OR_RETURN(guest.devices[i], OpenBlock(spec.devices[i]));
+    ASSIGN_OR_RETURN(guest.devices[i], OpenBlockDevice(spec.devices[i], root));
   }
   RETURN_IF_ERROR(OpenTapsInNetns(spec, guest));
   return guest;

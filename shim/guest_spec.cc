@@ -110,15 +110,21 @@ std::string NodeOf(const oci::BlockDevice& device) {
 }
 
 // Block volumes go before mounts.
-std::vector<guest::Volume> VolumesOf(const oci::RuntimeSpec& spec) {
-  std::vector<guest::Volume> volumes;
+guest::BlockSources BlockSourcesOf(const oci::RuntimeSpec& spec, int root,
+                                   const std::string& bundle) {
+  guest::BlockSources sources;
   for (const oci::BlockDevice& device : spec.block_devices) {
-    volumes.push_back({device.path, NodeOf(device), device.read_only});
+    sources.volumes.push_back({device.path, NodeOf(device), device.read_only});
   }
   for (const oci::BindMount& mount : spec.mounts) {
-    volumes.push_back({mount.destination, mount.source, mount.read_only});
+    sources.volumes.push_back(
+        {mount.destination, mount.source, mount.read_only});
   }
-  return volumes;
+  sources.bundle = bundle;
+  sources.pod_annotations = spec.annotations;
+  sources.image_root = root;
+  sources.image_words = spec.annotations;
+  return sources;
 }
 
 // Whoever gives the guest's memory gives the cgroup's limit as well.
@@ -152,7 +158,8 @@ absl::StatusOr<std::vector<RecordedTap>> MakeTaps(
 }
 
 // In the child.
-absl::StatusOr<CompletedSpec> Complete(oci::RuntimeSpec spec, int root) {
+absl::StatusOr<CompletedSpec> Complete(oci::RuntimeSpec spec, int root,
+                                       const std::string& bundle) {
   ASSIGN_OR_RETURN(
       const guest::FoundUnikernel found,
       guest::FindUnikernel(root, WordsOf(spec), guest::ProbeNode()));
@@ -163,8 +170,8 @@ absl::StatusOr<CompletedSpec> Complete(oci::RuntimeSpec spec, int root) {
     ASSIGN_OR_RETURN(network, LookAtPodNetwork(spec),
                      "the unikernel has a network device");
   }
-  const guest::Attachments attachments = {network.interfaces, VolumesOf(spec),
-                                          spec.annotations};
+  const guest::Attachments attachments = {
+      network.interfaces, BlockSourcesOf(spec, root, bundle), spec.annotations};
   ASSIGN_OR_RETURN(spec.devices,
                    guest::MatchDevices(found.unikernel, attachments));
   ASSIGN_OR_RETURN(const bool with_network,
@@ -251,9 +258,10 @@ void CleanUpAfterChild(const oci::RuntimeSpec& spec) {
 }  // namespace
 
 absl::StatusOr<CompletedSpec> CompleteSpec(const oci::RuntimeSpec& spec,
-                                           int root) {
+                                           int root,
+                                           const std::string& bundle) {
   const auto work = [&]() -> absl::StatusOr<std::string> {
-    ASSIGN_OR_RETURN(CompletedSpec completed, Complete(spec, root));
+    ASSIGN_OR_RETURN(CompletedSpec completed, Complete(spec, root, bundle));
     return ToReport(std::move(completed));
   };
   const absl::StatusOr<std::string> report = AskChild(work, kTimeout);
@@ -263,10 +271,16 @@ absl::StatusOr<CompletedSpec> CompleteSpec(const oci::RuntimeSpec& spec,
       absl::IsDeadlineExceeded(completed.status())) {
     CleanUpAfterChild(spec);
   }
-  RETURN_IF_ERROR(completed.status());
+  if (!completed.ok()) {
+    return FirstError(completed.status(), RemoveImages(bundle));
+  }
   completed->spec.annotations = spec.annotations;
   for (const std::string& note : completed->notes) LogWarning(note);
   return completed;
+}
+
+absl::Status RemoveImages(const std::string& bundle) {
+  return RemoveTree(JoinPath(bundle, guest::kImagesInBundle));
 }
 
 }  // namespace serai::shim

@@ -83,7 +83,9 @@ absl::Status GuestTask::Prepare() {
     LogWarning(absl::StrCat("undoing: ", what, ": ", error.message()));
   });
   if (!spec_.complete) {
-    ASSIGN_OR_RETURN(CompletedSpec completed, CompleteSpec(spec_, root.get()));
+    ASSIGN_OR_RETURN(CompletedSpec completed,
+                     CompleteSpec(spec_, root.get(), request().bundle()));
+    rollback.Add("images", [this] { return RemoveImages(request().bundle()); });
     spec_ = std::move(completed.spec);
     record_.taps = std::move(completed.taps);
     rollback.Add("taps", [this] { return RemoveTaps(); });
@@ -289,6 +291,7 @@ absl::Status GuestTask::Destroy() {
   }
   absl::Status removed = RemoveTaps();
   if (cgroup_) removed = FirstError(removed, cgroup_->Remove());
+  removed = FirstError(removed, RemoveImages(request().bundle()));
   RETURN_IF_ERROR(removed);
   return RemoveTaskRecord(request().bundle());
 }

@@ -71,12 +71,6 @@ guest::ImageWords WordsOf(const BundleInput& input, const CommandLine& line) {
   return words;
 }
 
-absl::StatusOr<guest::FoundUnikernel> Find(const BundleInput& input,
-                                           const CommandLine& line) {
-  ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(input.image));
-  return guest::FindUnikernel(root.get(), WordsOf(input, line), input.node);
-}
-
 absl::StatusOr<uint64_t> GuestMemory(
     const runtime::v1::ContainerConfig& container, const HandlerConfig& handler,
     const solo5::Unikernel& unikernel) {
@@ -87,11 +81,11 @@ absl::StatusOr<uint64_t> GuestMemory(
                                   "the handler's default memory", unikernel);
 }
 
-// volumeDevices go before volumeMounts.
-guest::Attachments AttachmentsOf(const BundleInput& input) {
-  guest::Attachments attachments;
-  for (const state::v1::PodNetwork& network : NetworksOf(input.pod)) {
-    guest::TakenInterface& taken = attachments.interfaces.emplace_back();
+std::vector<guest::TakenInterface> InterfacesOf(
+    const state::v1::PodRecord& pod) {
+  std::vector<guest::TakenInterface> interfaces;
+  for (const state::v1::PodNetwork& network : NetworksOf(pod)) {
+    guest::TakenInterface& taken = interfaces.emplace_back();
     taken.name = network.interface();
     taken.tap = network.tap();
     taken.mac = network.mac();
@@ -102,18 +96,32 @@ guest::Attachments AttachmentsOf(const BundleInput& input) {
           {address.address(), address.prefix_length(), address.gateway()});
     }
   }
-  const auto& annotations = input.pod.config().annotations();
-  attachments.annotations.insert(annotations.begin(), annotations.end());
+  return interfaces;
+}
+
+// volumeDevices go before volumeMounts.
+guest::BlockSources BlockSourcesOf(const BundleInput& input,
+                                   const guest::ImageWords& words, int root) {
+  guest::BlockSources sources;
   for (const auto& device : input.container.devices()) {
-    attachments.volumes.push_back(
-        {device.container_path(), device.host_path(),
-         !absl::StrContains(device.permissions(), 'w')});
+    sources.volumes.push_back({device.container_path(), device.host_path(),
+                               !absl::StrContains(device.permissions(), 'w')});
   }
   for (const auto& mount : input.container.mounts()) {
-    attachments.volumes.push_back(
-        {mount.container_path(), mount.host_path(), mount.readonly()});
+    guest::Volume& volume = sources.volumes.emplace_back();
+    volume.place = mount.container_path();
+    volume.path = mount.host_path();
+    volume.read_only = mount.readonly();
+    if (mount.image().image().empty()) continue;
+    volume.make_tar = [&] { return input.image_volume(mount); };
   }
-  return attachments;
+  sources.bundle = input.directory;
+  sources.empty_dir_size = input.handler.empty_dir_size;
+  sources.pod_annotations = words.pod_annotations;
+  sources.image_root = root;
+  sources.image_words = words.annotations;  // these go before the labels
+  sources.image_words.insert(words.labels.begin(), words.labels.end());
+  return sources;
 }
 
 oci::Resources CgroupResources(const runtime::v1::LinuxContainerResources& cri,
@@ -146,11 +154,16 @@ std::vector<std::string> TapsOf(const std::vector<oci::GuestDevice>& devices) {
 
 absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   const CommandLine line = ReadCommandLine(input.container, input.image.config);
-  ASSIGN_OR_RETURN(const guest::FoundUnikernel found, Find(input, line));
+  const guest::ImageWords words = WordsOf(input, line);
+  ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(input.image));
+  ASSIGN_OR_RETURN(const guest::FoundUnikernel found,
+                   guest::FindUnikernel(root.get(), words, input.node));
   ASSIGN_OR_RETURN(
       const uint64_t memory,
       GuestMemory(input.container, input.handler, found.unikernel));
-  const guest::Attachments attachments = AttachmentsOf(input);
+  const guest::Attachments attachments = {
+      InterfacesOf(input.pod), BlockSourcesOf(input, words, root.get()),
+      words.pod_annotations};
   ASSIGN_OR_RETURN(std::vector<oci::GuestDevice> devices,
                    guest::MatchDevices(found.unikernel, attachments));
   ASSIGN_OR_RETURN(const bool with_network,

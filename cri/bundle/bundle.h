@@ -4,6 +4,7 @@
 // From a container's configuration to the OCI config.json that its shim reads:
 // which file is the unikernel, what it is told, what it is given.
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,11 @@ struct BundleInput {
   const runtime::v1::ContainerConfig& container;
   const Image& image;
   const HandlerConfig& handler;
-  std::string cgroup;  // as the shim is told (cri/cgroup/place.h)
+  std::string cgroup;     // as the shim is told (cri/cgroup/place.h)
+  std::string directory;  // the bundle's, which may not be there yet
+  // Makes a tar of a mount that is an image, and gives its path.
+  std::function<absl::StatusOr<std::string>(const runtime::v1::Mount&)>
+      image_volume;
   guest::NodeTargets node;
 };
 
@@ -34,7 +39,8 @@ struct Bundle {
 };
 
 // INVALID_ARGUMENT and FAILED_PRECONDITION with a sentence for the pod's
-// author: no unikernel, nothing to attach to a device, too little memory.
+// author: no unikernel, nothing to attach to a device, too little memory. May
+// make images of volumes in the directory, also when it fails: RemoveBundle().
 absl::StatusOr<Bundle> MakeBundle(const BundleInput& input);
 
 // Gives the guest of a bundle that was not started yet the memory, and the

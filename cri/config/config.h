@@ -28,6 +28,8 @@ struct HandlerConfig {
   // What the tender and the kernel need beside the guest's own memory: added
   // to the guest's size for the container's cgroup limit. Bytes.
   int64_t overhead_memory = 32 << 20;
+  // Of an emptyDir's disk whose size nothing else tells. Bytes.
+  int64_t empty_dir_size = 1 << 30;
 };
 
 struct Config {

@@ -80,6 +80,9 @@ const std::vector<Key<HandlerConfig>>& HandlerKeys() {
           "Size of a guest whose container has no memory limit."),
       KEY(HandlerConfig, overhead_memory, Bytes(), Reload::kNo,
           "For the tender, on top of the guest, in its cgroup's limit."),
+      KEY(HandlerConfig, empty_dir_size, Bytes(), Reload::kNo,
+          "Of an emptyDir's disk, where the pod has no annotation "
+          "serai.dev/size.DEVICE."),
   };
   return keys;
 }

@@ -11,6 +11,7 @@
 #include "cri/bundle/bundle.h"
 #include "cri/cgroup/place.h"
 #include "cri/checkpoint/use.h"
+#include "cri/container/image_volume.h"
 #include "cri/layout.h"
 #include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
@@ -43,6 +44,11 @@ std::string LogPath(const PodRecord& pod, const ContainerConfig& config) {
     return "";
   }
   return JoinPath(pod.config().log_directory(), config.log_path());
+}
+
+absl::Status RemoveFiles(const Config& config, const ContainerRecord& record) {
+  return FirstError(RemoveBundle(record.bundle()),
+                    RemoveTree(VolumesOf(config, record.id())));
 }
 
 }  // namespace
@@ -202,7 +208,7 @@ absl::StatusOr<std::string> ContainerManager::Create(
   if (!status.ok()) {
     // The record goes last: it is what a restart undoes the rest by.
     absl::Status undone = images_.Release(record.id());
-    undone = FirstError(undone, RemoveBundle(record.bundle()));
+    undone = FirstError(undone, RemoveFiles(config_, record));
     if (undone.ok()) undone = container->record.Erase();
     if (!undone.ok()) {
       spdlog::error("container {}: undoing its creation: {}", record.id(),
@@ -225,10 +231,14 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
   RETURN_IF_ERROR(FaultPoint("container.image"));
   ASSIGN_OR_RETURN(const HandlerConfig* const handler,
                    FindHandler(config_, pod.handler()));
-  ASSIGN_OR_RETURN(
-      const Bundle bundle,
-      MakeBundle({pod, record.config(), image, *handler,
-                  CgroupsPathOf(record.cgroup()), guest::ProbeNode()}));
+  const auto image_volume = [&](const runtime::v1::Mount& mount) {
+    return MakeImageVolume(images_, mount, record.id(),
+                           VolumesOf(config_, record.id()));
+  };
+  ASSIGN_OR_RETURN(const Bundle bundle,
+                   MakeBundle({pod, record.config(), image, *handler,
+                               CgroupsPathOf(record.cgroup()), record.bundle(),
+                               image_volume, guest::ProbeNode()}));
   RETURN_IF_ERROR(CheckTapsAreFree(record, bundle.taps));
   for (const std::string& note : bundle.notes) {
     spdlog::warn("container {}: {}", record.id(), note);
@@ -432,7 +442,7 @@ absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
   RETURN_IF_ERROR(cgroup.Destroy());
   RETURN_IF_ERROR(FaultPoint("container.cgroup-removed"));
   RETURN_IF_ERROR(images_.Release(container.id));
-  RETURN_IF_ERROR(RemoveBundle(record.bundle()));
+  RETURN_IF_ERROR(RemoveFiles(config_, record));
   RETURN_IF_ERROR(FaultPoint("container.bundle-removed"));
   RETURN_IF_ERROR(container.record.Erase());
   RETURN_IF_ERROR(FaultPoint("container.erased"));

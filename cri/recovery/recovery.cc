@@ -150,6 +150,7 @@ void Recovery::RemoveLeftover(const ContainerRecord& record) {
   const auto cgroup = host::Cgroup::Open(cgroups_, record.cgroup());
   absl::Status status = cgroup.ok() ? cgroup->Destroy() : cgroup.status();
   status = FirstError(status, RemoveBundle(record.bundle()));
+  status = FirstError(status, RemoveTree(VolumesOf(config_, record.id())));
   if (status.ok()) status = RemovePath(store_.ContainerPath(record.id()));
   Log(record.id(), "removing what is left of it", status);
 }
@@ -215,12 +216,14 @@ void Recovery::TellAsLastSeen(const std::shared_ptr<Container>& container) {
 void Recovery::DropContainer(const std::string& id) {
   const std::string bundle = BundleDirectory(config_, id);
   pending_->Add(id, nullptr);
-  pods_.Later([id, bundle, shims = ShimsOf(bundle), pending = pending_] {
+  pods_.Later([id, bundle, volumes = VolumesOf(config_, id),
+               shims = ShimsOf(bundle), pending = pending_] {
     absl::Status status;
     for (const auto& shim : shims) {
       status = FirstError(status, shim->Destroy(id));
     }
-    Log(id, "taking it down", FirstError(status, RemoveBundle(bundle)));
+    status = FirstError(status, RemoveBundle(bundle));
+    Log(id, "taking it down", FirstError(status, RemoveTree(volumes)));
     pending->Known(id);
   });
 }

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/guest/devices.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 
@@ -34,56 +31,15 @@ absl::Status NothingToAttach(const solo5::Unikernel& unikernel,
                    ". The unikernel's manifest lists: ", Listed(unikernel)));
 }
 
-std::string LastPart(const std::string& path) {
-  return path.substr(path.find_last_of('/') + 1);
-}
-
-std::optional<GuestDevice> FindVolume(const std::vector<Volume>& volumes,
-                                      const std::string& name) {
-  const auto volume = std::find_if(
-      volumes.begin(), volumes.end(),
-      [&](const Volume& entry) { return LastPart(entry.place) == name; });
-  if (volume == volumes.end()) return std::nullopt;
-  GuestDevice found;
-  found.name = name;
-  found.type = GuestDevice::Type::kBlock;
-  found.path = volume->path;
-  found.read_only = volume->read_only;
-  return found;
-}
-
 absl::StatusOr<GuestDevice> MatchBlock(const solo5::Unikernel& unikernel,
-                                       const std::vector<Volume>& volumes,
+                                       const BlockSources& sources,
                                        const std::string& name) {
-  const std::optional<GuestDevice> volume = FindVolume(volumes, name);
-  if (!volume) {
-    return NothingToAttach(
-        unikernel, name,
-        absl::StrCat("give the container a volume whose devicePath or "
-                     "mountPath ends in \"/",
-                     name, "\""));
+  absl::StatusOr<GuestDevice> device = FindBlockDevice(name, sources);
+  if (absl::IsInvalidArgument(device.status())) {
+    return NothingToAttach(unikernel, name, device.status().message());
   }
-  struct stat st = {};
-  if (::stat(volume->path.c_str(), &st) != 0) {
-    return NothingToAttach(
-        unikernel, name,
-        absl::StrCat("its volume ", volume->path, " is not there"));
-  }
-  if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
-    return NothingToAttach(
-        unikernel, name,
-        absl::StrCat("its volume ", volume->path,
-                     " is neither a file nor a block device"));
-  }
-  if (S_ISREG(st.st_mode) &&
-      (st.st_size == 0 || st.st_size % solo5::kDefaultBlockSize != 0)) {
-    return NothingToAttach(
-        unikernel, name,
-        absl::StrCat("its volume ", volume->path, " has ", st.st_size,
-                     " bytes, which is no multiple of the block size, ",
-                     solo5::kDefaultBlockSize));
-  }
-  return *volume;
+  RETURN_IF_ERROR(device.status(), "device \"", name, "\"");
+  return device;
 }
 
 // "eth0, net1"; "none".
@@ -189,7 +145,7 @@ absl::StatusOr<std::vector<GuestDevice>> MatchDevices(
       devices.push_back(std::move(nets[name]));
     } else if (entry.type == solo5::DeviceType::kBlock) {
       ASSIGN_OR_RETURN(GuestDevice device,
-                       MatchBlock(unikernel, attachments.volumes, name));
+                       MatchBlock(unikernel, attachments.blocks, name));
       devices.push_back(std::move(device));
     } else {
       return NothingToAttach(unikernel, name, "its type is not known");

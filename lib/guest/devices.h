@@ -2,8 +2,8 @@
 #pragma once
 
 // What is attached to the devices of a guest's manifest: to its network devices
-// the pod's interfaces, in order or by annotation; to a block device the volume
-// whose path in the container ends in the device's name.
+// the pod's interfaces, in order or by annotation; to a block device what
+// block_devices.h finds.
 
 #include <cstdint>
 #include <map>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/guest/block_devices.h"
 #include "lib/guest/network_args.h"
 #include "lib/oci/guest_devices.h"
 #include "lib/solo5/unikernel.h"
@@ -32,16 +33,10 @@ struct TakenInterface {
   bool tap_of_plugin = false;  // made by a CNI plugin, who removes it
 };
 
-struct Volume {
-  std::string place;  // in the container
-  std::string path;   // on the host
-  bool read_only = false;
-};
-
 struct Attachments {
   // eth0 first. Looked at for network devices only.
   std::vector<TakenInterface> interfaces;
-  std::vector<Volume> volumes;  // of two that would do, the first
+  BlockSources blocks;
   std::map<std::string, std::string> annotations;  // the pod's
 };
 
@@ -50,7 +45,8 @@ bool WantsNetwork(const solo5::Unikernel& unikernel);
 
 // An attachment for every device of `unikernel`, in the manifest's order.
 // INVALID_ARGUMENT for one with nothing to attach: the message names the
-// device, what the manifest lists and how to supply it.
+// device, what the manifest lists and how to supply it. What may be made
+// meanwhile: see FindBlockDevice().
 absl::StatusOr<std::vector<oci::GuestDevice>> MatchDevices(
     const solo5::Unikernel& unikernel, const Attachments& attachments);
 

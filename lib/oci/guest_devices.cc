@@ -58,8 +58,17 @@ absl::Status ReadNetDevice(const Json& entry, GuestDevice& device) {
 absl::Status ReadBlockDevice(const Json& entry, GuestDevice& device) {
   RETURN_IF_ERROR(ReadString(entry, "", "path", device.path));
   RETURN_IF_ERROR(ReadBool(entry, "", "readonly", device.read_only));
+  RETURN_IF_ERROR(ReadString(entry, "", "beneath", device.beneath));
+  RETURN_IF_ERROR(ReadBool(entry, "", "inImage", device.in_image));
   if (device.path.empty() || device.path[0] != '/') {
     return Bad("path", "is not absolute");
+  }
+  if (!device.beneath.empty() &&
+      device.path.rfind(device.beneath + "/", 0) != 0) {
+    return Bad("beneath", "is no directory that the path is in");
+  }
+  if (device.in_image && !device.read_only) {
+    return Bad("inImage", "of a device that can be written");
   }
   return absl::OkStatus();
 }
@@ -123,6 +132,8 @@ std::string ToJson(const std::vector<GuestDevice>& devices) {
       entry["type"] = "block";
       entry["path"] = device.path;
       entry["readonly"] = device.read_only;
+      if (!device.beneath.empty()) entry["beneath"] = device.beneath;
+      if (device.in_image) entry["inImage"] = true;
     }
     array.push_back(std::move(entry));
   }

@@ -29,6 +29,12 @@ struct GuestDevice {
 
   // kBlock: a file or block device of the host, absolute.
   std::string path;
+  // A directory that `path` is below: what is in it is not to be trusted, and
+  // the file is opened so that nothing leads out of it. Empty: `path` is the
+  // host's own.
+  std::string beneath;
+  // `path` is a file of the image.
+  bool in_image = false;
   bool read_only = false;
 
   bool operator==(const GuestDevice&) const = default;

@@ -47,20 +47,38 @@ void PutOctal(char (&field)[N], uint64_t value) {
   field[N - 1] = '\0';
 }
 
+// A long name goes into both fields, parted at a slash that is in neither.
+absl::Status PutName(absl::string_view name, UstarHeader& header) {
+  if (name.empty() || name[0] == '/') {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", name, "\" is no name for a tar entry"));
+  }
+  if (name.size() > sizeof(header.name)) {
+    const size_t slash = name.find('/', name.size() - sizeof(header.name) - 1);
+    if (slash == absl::string_view::npos || slash + 1 == name.size() ||
+        slash > sizeof(header.prefix)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", name, "\" is no name for a tar entry: it has ", name.size(),
+          " bytes, and no slash with at most ", sizeof(header.prefix),
+          " bytes before it and ", sizeof(header.name), " behind it"));
+    }
+    std::memcpy(header.prefix, name.data(), slash);
+    name.remove_prefix(slash + 1);
+  }
+  std::memcpy(header.name, name.data(), name.size());
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status TarWriter::Header(absl::string_view name, uint32_t mode,
                                int64_t size, char type) {
   UstarHeader header = {};
-  if (name.empty() || name[0] == '/' || name.size() > sizeof(header.name)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("\"", name, "\" is no name for a tar entry"));
-  }
+  RETURN_IF_ERROR(PutName(name, header));
   if (size < 0 || size > kMaxSize) {
     return absl::InvalidArgumentError(
         absl::StrCat(name, ": ", size, " bytes do not fit in a tar"));
   }
-  std::memcpy(header.name, name.data(), name.size());
   PutOctal(header.mode, mode);
   PutOctal(header.uid, 0);
   PutOctal(header.gid, 0);
@@ -91,8 +109,8 @@ absl::Status TarWriter::Pad(int64_t size) {
   return sink_(std::string(kBlock - tail, '\0'));
 }
 
-absl::Status TarWriter::AddDirectory(absl::string_view name) {
-  return Header(name, 0755, 0, '5');
+absl::Status TarWriter::AddDirectory(absl::string_view name, uint32_t mode) {
+  return Header(name, mode, 0, '5');
 }
 
 absl::Status TarWriter::AddFile(absl::string_view name, uint32_t mode,

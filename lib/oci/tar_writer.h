@@ -22,9 +22,10 @@ class TarWriter {
 
   explicit TarWriter(Sink sink) : sink_(std::move(sink)) {}
 
-  // `name` is relative, at most 100 bytes; INVALID_ARGUMENT otherwise. A
+  // `name` is relative, and of at most 100 bytes, or it has a slash with at
+  // most 155 bytes before it and 100 behind it; INVALID_ARGUMENT otherwise. A
   // directory's name ends in "/".
-  absl::Status AddDirectory(absl::string_view name);
+  absl::Status AddDirectory(absl::string_view name, uint32_t mode = 0755);
   absl::Status AddFile(absl::string_view name, uint32_t mode,
                        absl::string_view data);
   // Copies `size` bytes from where `fd` stands; DATA_LOSS when it has fewer.

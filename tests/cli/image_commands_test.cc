@@ -194,6 +194,26 @@ TEST_F(PackTest, FailureLeavesNoArchive) {
   EXPECT_THAT(names, ElementsAre("app.hvt", "app.spt", "text"));
 }
 
+TEST_F(PackTest, DevicesAreGivenBeforeTheFilesOrBehindThem) {
+  EXPECT_OK(WriteFileAtomic(directory_ / "disk", std::string(512, 'x')));
+  const std::string archive = directory_ / "a.tar";
+  // The files have no such device: what counts is who is asked for one.
+  EXPECT_THAT(RunLine({"pack", "--block", "data=" + (directory_ / "disk"), hvt_,
+                       "-t", "app", "--archive", archive})
+                  .err,
+              IsOneError("app.hvt has no block device \"data\""));
+  EXPECT_THAT(RunLine({"pack", hvt_, "-t", "app", "--archive", archive,
+                       "--volume", "config"})
+                  .err,
+              IsOneError("app.hvt has no block device \"config\""));
+  for (const char* word : {"data", "=x", "data="}) {
+    EXPECT_THAT(RunLine({"pack", hvt_, "-t", "app", "--archive", archive,
+                         "--block", word})
+                    .err,
+                IsOneError("must be DEVICE=VALUE"));
+  }
+}
+
 class InspectTest : public PackTest {};
 
 TEST_F(InspectTest, ReadsAFile) {
@@ -225,6 +245,10 @@ TEST_F(InspectTest, AsksForAnImage) {
   const auto json = Serai({"inspect", "localhost/web:1", "-o", "json"}).Json();
   EXPECT_EQ(json["unikernels"][0]["target"], "hvt");
   EXPECT_EQ(json["image"]["cmd"][0], "a");
+  const Result yaml = Serai({"inspect", "--pod-yaml", "localhost/web:1"});
+  EXPECT_EQ(yaml.code, 0) << yaml.err;
+  EXPECT_THAT(yaml.out, HasSubstr("\n  runtimeClassName: unikernel\n"));
+  EXPECT_THAT(yaml.out, HasSubstr("\n    image: \"localhost/web:1\"\n"));
   EXPECT_EQ(Serai({"inspect", "nothing"}).err,
             "serai: there is no file and no image \"nothing\"\n");
 }

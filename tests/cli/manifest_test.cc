@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/manifest.h"
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "cli/volumes.h"
 #include "gmock/gmock.h"
+#include "lib/base/file.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
 
 namespace serai::cli {
 namespace {
@@ -139,6 +143,34 @@ TEST(ManifestTest, MapsHostPathsToMountsAndDevices) {
   EXPECT_EQ(pod.container.devices(0).permissions(), "mrw");
 }
 
+TEST(ManifestTest, AnEmptyDirIsMadeBeforeTheContainerAndGoesWithThePod) {
+  ASSERT_OK_AND_ASSIGN(
+      PodManifest pod,
+      ParsePodManifest(
+          Pod("volumeMounts: [{name: h, mountPath: /h}, {name: d, mountPath: "
+              "/data}]",
+              "volumes: [{name: h, hostPath: {path: /srv}}, {name: d, "
+              "emptyDir: {}}]")));
+  EXPECT_THAT(pod.empty_dirs, ElementsAre(Pair(1, "d")));
+  SetUid(pod, "u-1");
+  const testing::TempDir base;
+  ::setenv("SERAI_VOLUME_DIR", base.path().c_str(), 1);
+  {
+    Rollback rollback([](const std::string&, const absl::Status&) {});
+    ASSERT_OK(MakeEmptyDirs(pod, rollback));
+    rollback.Commit();
+  }
+  const std::string path = pod.container.mounts(1).host_path();
+  EXPECT_EQ(path, base / "pods/u-1/volumes/kubernetes.io~empty-dir/d");
+  EXPECT_TRUE(PathExists(path));
+  EXPECT_OK(RemoveEmptyDirs(".."));
+  EXPECT_TRUE(PathExists(path));
+  EXPECT_OK(RemoveEmptyDirs("u-1"));
+  EXPECT_OK(RemoveEmptyDirs("u-1"));
+  EXPECT_FALSE(PathExists(base / "pods/u-1"));
+  ::unsetenv("SERAI_VOLUME_DIR");
+}
+
 TEST(ManifestTest, ReadsReadinessProbes) {
   ASSERT_OK_AND_ASSIGN(
       const PodManifest http,
@@ -240,8 +272,14 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{Pod("", "terminationGracePeriodSeconds: -1"),
                 "spec.terminationGracePeriodSeconds: must be a whole number"},
         Refusal{Pod("volumeMounts: [{name: v, mountPath: /v}]",
-                    "volumes: [{name: v, emptyDir: {}}]"),
+                    "volumes: [{name: v, nfs: {}}]"),
                 "spec.volumes[0]: only hostPath"},
+        Refusal{Pod("volumeMounts: [{name: v, mountPath: /v}]",
+                    "volumes: [{name: v, configMap: {name: c}}]"),
+                "spec.volumes[0].configMap: there is no API server"},
+        Refusal{Pod("volumeMounts: [{name: v, mountPath: /v}]",
+                    "volumes: [{name: v, emptyDir: {medium: Memory}}]"),
+                "spec.volumes[0].emptyDir.medium: only kubelet"},
         Refusal{Pod("volumeMounts: [{name: v, mountPath: /v}]"),
                 "spec.containers[0].volumeMounts[0].name: names no volume"},
         Refusal{Pod("volumeMounts: [{name: v, mountPath: v}]",

@@ -52,7 +52,7 @@ class GuestSpecTest : public ::testing::Test {
   absl::StatusOr<CompletedSpec> Complete() {
     ASSIGN_OR_RETURN(const UniqueFd root,
                      OpenFile(dir_ / "root", O_PATH | O_DIRECTORY));
-    return CompleteSpec(spec_, root.get());
+    return CompleteSpec(spec_, root.get(), dir_ / "bundle");
   }
 
   TempDir dir_;
@@ -160,6 +160,46 @@ TEST_F(GuestSpecTest, VolumesAreTheBlockDevices) {
   EXPECT_THAT(Complete(), HasStatus(kInvalid, "/dev/block/4095:1048575"));
 }
 
+TEST_F(GuestSpecTest, AConfigMapBecomesATarInTheBundle) {
+  Write("app.spt", {{"config", DeviceType::kBlock}});
+  const std::string volume =
+      dir_ / "pods/u/volumes/kubernetes.io~configmap/config";
+  ASSERT_OK(MakeDirs(volume));
+  ASSERT_OK(WriteFileAtomic(volume + "/key", "value"));
+  spec_.mounts = {{"/mnt/config", volume, true}};
+  ASSERT_OK_AND_ASSIGN(const CompletedSpec completed, Complete());
+  ASSERT_EQ(completed.spec.devices.size(), 1U);
+  EXPECT_EQ(completed.spec.devices[0].path, dir_ / "bundle/devices/config.tar");
+  EXPECT_TRUE(PathExists(completed.spec.devices[0].path));
+  EXPECT_OK(RemoveImages(dir_ / "bundle"));
+  EXPECT_FALSE(PathExists(dir_ / "bundle/devices"));
+}
+
+TEST_F(GuestSpecTest, WhatWasMadeOfVolumesGoesWhenAnotherDeviceIsMissing) {
+  Write("app.spt",
+        {{"config", DeviceType::kBlock}, {"data", DeviceType::kBlock}});
+  const std::string volume =
+      dir_ / "pods/u/volumes/kubernetes.io~secret/config";
+  ASSERT_OK(MakeDirs(volume));
+  spec_.mounts = {{"/mnt/config", volume, true}};
+  EXPECT_THAT(Complete(), HasStatus(kInvalid, "ends in \"/data\""));
+  EXPECT_FALSE(PathExists(dir_ / "bundle/devices"));
+}
+
+TEST_F(GuestSpecTest, AnEmptyDirsSizeIsThePodsAnnotation) {
+  Write("app.spt", {{"data", DeviceType::kBlock}});
+  const std::string volume = dir_ / "pods/u/volumes/kubernetes.io~empty-dir/d";
+  ASSERT_OK(MakeDirs(volume));
+  spec_.mounts = {{"/data", volume, false}};
+  spec_.annotations = {{"serai.dev/size.data", "64Ki"}};
+  ASSERT_OK_AND_ASSIGN(const CompletedSpec completed, Complete());
+  ASSERT_EQ(completed.spec.devices.size(), 1U);
+  EXPECT_EQ(completed.spec.devices[0].beneath, volume);
+  struct stat st = {};
+  ASSERT_EQ(::stat((volume + "/data.img").c_str(), &st), 0);
+  EXPECT_EQ(st.st_size, 64 << 10);
+}
+
 TEST_F(GuestSpecTest, AGuestWithoutANetworkToHaveIsToldWhy) {
   Write("app.spt", {{"service", DeviceType::kNet}});
   EXPECT_THAT(Complete(), HasStatus(kPrecondition, "in the host's network"));
@@ -194,7 +234,7 @@ TEST_F(GuestSpecTest, TheRootMayBeOfAMountThatIsDetached) {
   for (const char* path : {"/app.spt", "/link", "/../../app.spt", "--x"}) {
     spec_.args = {path};
     ASSERT_OK_AND_ASSIGN(const CompletedSpec completed,
-                         CompleteSpec(spec_, root.get()));
+                         CompleteSpec(spec_, root.get(), dir_ / "bundle"));
     EXPECT_EQ(completed.spec.unikernel, "/app.spt") << path;
   }
 }

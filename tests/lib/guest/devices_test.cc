@@ -31,7 +31,10 @@ solo5::Unikernel WithDevices(
 }
 
 Attachments WithVolumes(const std::vector<Volume>& volumes) {
-  return {{{"eth0", "serai0", "02:00:00:00:00:01", 1400, {}}}, volumes, {}};
+  Attachments attachments;
+  attachments.interfaces = {{"eth0", "serai0", "02:00:00:00:00:01", 1400, {}}};
+  attachments.blocks.volumes = volumes;
+  return attachments;
 }
 
 TEST(DevicesTest, TheNetworkDeviceGetsThePodsInterface) {
@@ -163,9 +166,12 @@ TEST(DevicesTest, AVolumeThatIsNoDiskIsRefused) {
     return MatchDevices(WithDevices({{"storage", DeviceType::kBlock}}),
                         WithVolumes({{"/storage", path, false}}));
   };
-  EXPECT_THAT(match(dir.path()),
+  EXPECT_THAT(match("/dev/null"),
               HasStatus(absl::StatusCode::kInvalidArgument,
                         "neither a file nor a block device"));
+  EXPECT_THAT(match(dir.path()),
+              HasStatus(absl::StatusCode::kInvalidArgument,
+                        "is empty; put the guest's disk there"));
   ASSERT_OK(WriteFileAtomic(dir / "odd", std::string(1000, 'x')));
   EXPECT_THAT(match(dir / "odd"),
               HasStatus(absl::StatusCode::kInvalidArgument,

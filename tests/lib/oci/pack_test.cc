@@ -70,6 +70,45 @@ TEST_F(PackTest, TheSameInputGivesTheSameDigest) {
   EXPECT_FALSE(three.digest == one.digest);
 }
 
+TEST_F(PackTest, BlockDevicesAreFilesOfTheImageOrWantVolumes) {
+  UnikernelFile file;
+  file.devices = {{"data", solo5::DeviceType::kBlock},
+                  {"config", solo5::DeviceType::kBlock},
+                  {"service", solo5::DeviceType::kNet}};
+  ASSERT_OK(WriteFileAtomic(hvt_, file.Bytes()));
+  ASSERT_OK(WriteFileAtomic(dir_ / "disk", std::string(1024, 'x')));
+  const Layout layout = NewLayout("layout");
+  PackOptions options;
+  options.blocks = {{"data", dir_ / "disk"}};
+  options.volumes = {{"config", "configMap"}};
+  ASSERT_OK_AND_ASSIGN(const Descriptor image, Pack({hvt_}, options, layout));
+  ASSERT_OK_AND_ASSIGN(const Manifest manifest,
+                       ParseManifest(*layout.ReadBlob(image.digest)));
+  EXPECT_EQ(manifest.annotations.at("dev.serai.block.data"), "/data.img");
+  EXPECT_EQ(manifest.annotations.at("dev.serai.volume.config"), "configMap");
+  ASSERT_OK_AND_ASSIGN(const std::string layer,
+                       layout.ReadBlob(manifest.layers[0].digest));
+  EXPECT_NE(layer.find("data.img"), std::string::npos);
+  EXPECT_NE(layer.find(std::string(1024, 'x')), std::string::npos);
+
+  // A device that is none, or no block device, or not of every file.
+  for (const char* device : {"other", "service"}) {
+    options.blocks = {{device, dir_ / "disk"}};
+    EXPECT_THAT(Pack({hvt_}, options, layout),
+                HasStatus(kInvalid,
+                          "its manifest lists data (BLOCK_BASIC), config "
+                          "(BLOCK_BASIC), service (NET_BASIC)"));
+  }
+  options.blocks.clear();
+  EXPECT_THAT(Pack({hvt_, spt_}, options, layout),
+              HasStatus(kInvalid, "server.spt has no block device \"config\""));
+  options.volumes.clear();
+  options.blocks = {{"data", dir_ / "odd"}};
+  ASSERT_OK(WriteFileAtomic(dir_ / "odd", std::string(100, 'x')));
+  EXPECT_THAT(Pack({hvt_}, options, layout),
+              HasStatus(kInvalid, "100 bytes, which is no multiple"));
+}
+
 TEST_F(PackTest, RefusesTwoFilesOfOneTargetNamingBoth) {
   const Layout layout = NewLayout("layout");
   const auto packed = Pack({hvt_, spt_, hvt_}, {}, layout);

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lib/base/beneath.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "lib/base/file.h"
+
+namespace serai {
+
+absl::StatusOr<UniqueFd> OpenBeneath(int dir_fd, const std::string& path,
+                                     int flags) {
+  struct open_how how = {};
+  how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  for (;;) {
+    const long fd =
+        ::syscall(SYS_openat2, dir_fd, path.c_str(), &how, sizeof(how));
+    if (fd >= 0) return UniqueFd(static_cast<int>(fd));
+    // EAGAIN: something was renamed meanwhile, and the kernel cannot tell
+    // whether that led out.
+    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == EXDEV) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, " leads out of its directory"));
+    }
+    return ErrnoStatus(errno, absl::StrCat("open ", path));
+  }
+}
+
+absl::StatusOr<UniqueFd> OpenRegularBeneath(int dir_fd, const std::string& path,
+                                            int flags) {
+  ASSIGN_OR_RETURN(const UniqueFd place, OpenBeneath(dir_fd, path, O_PATH));
+  struct stat st = {};
+  if (::fstat(place.get(), &st) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("stat ", path));
+  }
+  if (!S_ISREG(st.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is not a regular file"));
+  }
+  ASSIGN_OR_RETURN(UniqueFd fd,
+                   OpenFile(absl::StrCat("/proc/self/fd/", place.get()), flags),
+                   path);
+  return fd;
+}
+
+}  // namespace serai
