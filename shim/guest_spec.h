@@ -7,6 +7,7 @@
 // network. The rules are lib/guest's, the same for both.
 
 #include <optional>
+#include <string>
 
 #include "lib/base/status.h"
 #include "lib/oci/runtime_spec.h"
@@ -22,13 +23,14 @@ struct CompletedSpec {
 };
 
 // Completes `spec`, which is not complete; `root` is the container's root
-// directory. INVALID_ARGUMENT and FAILED_PRECONDITION with a sentence for the
+// directory, `tender` the program that runs its unikernel to ask it for its
+// options. INVALID_ARGUMENT and FAILED_PRECONDITION with a sentence for the
 // pod's author. On failure nothing is left.
 //
 // Works in a child, for some milliseconds and 20 seconds at most: what is read
 // is an image's, and libnl has no place in the shim's memory. For a program
 // with one thread.
 absl::StatusOr<CompletedSpec> CompleteSpec(const oci::RuntimeSpec& spec,
-                                           int root);
+                                           int root, const std::string& tender);
 
 }  // namespace serai::shim

@@ -75,7 +75,8 @@ absl::Status GuestTask::Prepare() {
     LogWarning(absl::StrCat("undoing: ", what, ": ", error.message()));
   });
   if (!spec_.complete) {
-    ASSIGN_OR_RETURN(CompletedSpec completed, CompleteSpec(spec_, root.get()));
+    ASSIGN_OR_RETURN(CompletedSpec completed,
+                     CompleteSpec(spec_, root.get(), host_.tender));
     spec_ = std::move(completed.spec);
     if (completed.tap) {
       record_.taps.push_back(*std::move(completed.tap));
@@ -84,6 +85,7 @@ absl::Status GuestTask::Prepare() {
   }
   ASSIGN_OR_RETURN(Guest guest, OpenGuest(spec_, root.get()));
   target_ = guest.target;
+  RETURN_IF_ERROR(AnswerDhcp(guest));
   if (!request().checkpoint().empty()) {
     RETURN_IF_ERROR(CheckTarget("restored"));
     ASSIGN_OR_RETURN(guest.snapshot, OpenSnapshot(request().checkpoint()));
@@ -107,6 +109,17 @@ absl::Status GuestTask::Prepare() {
   rollback.Add("tender", [this] { return EndChild().status(); });
   RETURN_IF_ERROR(WriteTaskRecord(request().bundle(), record_));
   rollback.Commit();
+  return absl::OkStatus();
+}
+
+absl::Status GuestTask::AnswerDhcp(Guest& guest) {
+  for (size_t i = 0; i < guest.dhcp.size(); ++i) {
+    if (!guest.dhcp[i].valid()) continue;
+    ASSIGN_OR_RETURN(std::unique_ptr<DhcpResponder> responder,
+                     DhcpResponder::Create(host_.loop, std::move(guest.dhcp[i]),
+                                           spec_.devices[i]));
+    dhcp_.push_back(std::move(responder));
+  }
   return absl::OkStatus();
 }
 
@@ -256,6 +269,7 @@ void GuestTask::Ended(int wait_status) {
 
 void GuestTask::Finish(uint32_t status, Ending ending) {
   console_->Finish();
+  dhcp_.clear();
   input_.reset();
   pidfd_.reset();
   waiting_tender_.reset();

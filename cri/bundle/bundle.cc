@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "cri/bundle/options_cache.h"
 #include "cri/image/root.h"
 #include "lib/base/file.h"
 #include "lib/guest/devices.h"
 #include "lib/guest/find_unikernel.h"
 #include "lib/guest/memory.h"
 #include "lib/guest/network_args.h"
-#include "lib/oci/guest_arguments.h"
+#include "lib/guest/tell_guest.h"
 
 namespace serai::cri {
 namespace {
@@ -70,12 +71,6 @@ guest::ImageWords WordsOf(const BundleInput& input, const CommandLine& line) {
   return words;
 }
 
-absl::StatusOr<guest::FoundUnikernel> Find(const BundleInput& input,
-                                           const CommandLine& line) {
-  ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(input.image));
-  return guest::FindUnikernel(root.get(), WordsOf(input, line), input.node);
-}
-
 absl::StatusOr<uint64_t> GuestMemory(
     const runtime::v1::ContainerConfig& container, const HandlerConfig& handler,
     const solo5::Unikernel& unikernel) {
@@ -121,29 +116,67 @@ oci::Resources CgroupResources(const runtime::v1::LinuxContainerResources& cri,
   return resources;
 }
 
-std::vector<guest::NetworkAddress> AddressesOf(const BundleInput& input) {
+guest::NetworkFacts FactsOf(const BundleInput& input,
+                            const std::vector<oci::GuestDevice>& devices) {
+  guest::NetworkFacts facts;
+  const auto& config = input.pod.config();
+  facts.pod_name = config.metadata().name();
+  const auto& servers = config.dns_config().servers();
+  facts.dns_servers.assign(servers.begin(), servers.end());
   std::vector<guest::NetworkAddress> addresses;
   for (const auto& address : input.pod.network().addresses()) {
     addresses.push_back(
         {address.address(), address.prefix_length(), address.gateway()});
   }
-  return addresses;
+  for (const oci::GuestDevice& device : devices) {
+    if (device.type != oci::GuestDevice::Type::kNet) continue;
+    facts.devices.push_back({device.name, addresses});
+  }
+  return facts;
+}
+
+// CRI's and the image's, as they are in a Linux container.
+guest::RumprunProgram ProgramOf(const BundleInput& input,
+                                const CommandLine& line) {
+  guest::RumprunProgram program;
+  program.args = line.args;
+  program.env = input.image.config.env;
+  for (const auto& variable : input.container.envs()) {
+    program.env.push_back(absl::StrCat(variable.key(), "=", variable.value()));
+  }
+  program.cwd = input.container.working_dir().empty()
+                    ? input.image.config.working_dir
+                    : input.container.working_dir();
+  return program;
+}
+
+absl::StatusOr<guest::NetworkArgs> WantedArgs(const BundleInput& input) {
+  const auto& annotations = input.pod.config().annotations();
+  guest::StringMap image = input.image.annotations;
+  image.insert(input.image.config.labels.begin(),
+               input.image.config.labels.end());
+  return guest::WantedNetworkArgs({annotations.begin(), annotations.end()},
+                                  image);
 }
 
 }  // namespace
 
 absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   const CommandLine line = ReadCommandLine(input.container, input.image.config);
-  ASSIGN_OR_RETURN(const guest::FoundUnikernel found, Find(input, line));
+  ASSIGN_OR_RETURN(const UniqueFd root, OpenRoot(input.image));
+  ASSIGN_OR_RETURN(
+      const guest::FoundUnikernel found,
+      guest::FindUnikernel(root.get(), WordsOf(input, line), input.node));
   ASSIGN_OR_RETURN(
       const uint64_t memory,
       GuestMemory(input.container, input.handler, found.unikernel));
   ASSIGN_OR_RETURN(std::vector<oci::GuestDevice> devices,
                    guest::MatchDevices(found.unikernel, AttachmentsOf(input)));
-  const auto& annotations = input.pod.config().annotations();
-  ASSIGN_OR_RETURN(
-      const bool with_network,
-      guest::WantsNetworkArgs({annotations.begin(), annotations.end()}));
+  ASSIGN_OR_RETURN(const guest::NetworkArgs wanted, WantedArgs(input));
+  const auto options = [&] {
+    return input.options.Of(
+        {input.image.id, found.path, root.get(), found.unikernel});
+  };
 
   Bundle bundle;
   bundle.unikernel = found.path;
@@ -154,11 +187,9 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   spec.root_path =
       input.image.layers.empty() ? input.image.rootfs : kRootfsInBundle;
   spec.unikernel = found.path;
-  spec.args = with_network ? guest::WithNetworkArgs(AddressesOf(input), devices,
-                                                    line.args)
-                           : line.args;
-  RETURN_IF_ERROR(oci::EscapeArguments(spec.args).status());
-  spec.args.insert(spec.args.begin(), found.path);
+  spec.devices = std::move(devices);
+  RETURN_IF_ERROR(guest::TellGuest(wanted, FactsOf(input, spec.devices),
+                                   ProgramOf(input, line), options, spec));
   spec.hostname = input.pod.config().hostname();
   spec.network_namespace = input.pod.netns_path();
   spec.cgroups_path = input.cgroup;
@@ -168,7 +199,6 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
     spec.oom_score_adj = static_cast<int>(resources.oom_score_adj());
   }
   spec.guest_memory = memory;
-  spec.devices = std::move(devices);
   return bundle;
 }
 

@@ -15,6 +15,8 @@
 
 namespace serai::cri {
 
+class OptionsCache;
+
 struct BundleInput {
   const state::v1::PodRecord& pod;
   const runtime::v1::ContainerConfig& container;
@@ -22,6 +24,7 @@ struct BundleInput {
   const HandlerConfig& handler;
   std::string cgroup;  // as the shim is told (cri/cgroup/place.h)
   guest::NodeTargets node;
+  OptionsCache& options;
 };
 
 struct Bundle {

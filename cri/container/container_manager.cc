@@ -48,12 +48,14 @@ std::string LogPath(const PodRecord& pod, const ContainerConfig& config) {
 ContainerManager::ContainerManager(const Config& config,
                                    const ShimOptions& shim_options,
                                    const host::CgroupHierarchy& cgroups,
-                                   ImageSource& images, Store& store,
-                                   ExitWatcher& watcher, EventHub& events)
+                                   ImageSource& images, OptionsCache& options,
+                                   Store& store, ExitWatcher& watcher,
+                                   EventHub& events)
     : config_(config),
       shim_options_(shim_options),
       cgroups_(cgroups),
       images_(images),
+      options_(options),
       store_(store),
       watcher_(watcher),
       events_(events) {}
@@ -218,10 +220,10 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
   RETURN_IF_ERROR(FaultPoint("container.image"));
   ASSIGN_OR_RETURN(const HandlerConfig* const handler,
                    FindHandler(config_, pod.handler()));
-  ASSIGN_OR_RETURN(
-      const Bundle bundle,
-      MakeBundle({pod, record.config(), image, *handler,
-                  CgroupsPathOf(record.cgroup()), guest::ProbeNode()}));
+  ASSIGN_OR_RETURN(const Bundle bundle,
+                   MakeBundle({pod, record.config(), image, *handler,
+                               CgroupsPathOf(record.cgroup()),
+                               guest::ProbeNode(), options_}));
   if (bundle.takes_interface) RETURN_IF_ERROR(CheckInterfaceIsFree(record));
   RETURN_IF_ERROR(WriteBundle(record.bundle(), bundle.spec));
   RETURN_IF_ERROR(FaultPoint("container.bundle"));
