@@ -26,6 +26,7 @@ constexpr OptionSpec kOptions[] = {
     {"port", "TCP port to listen on, 80 unless given"},
     {"name", "a name to show on the page"},
     {"hostname", "the same"},
+    {"dns-servers", "said at the start, and not asked"},
 };
 
 // How long the answer to /exit may take to be acknowledged.
@@ -190,6 +191,9 @@ int Main() {
   interface.Register(kProtocolTcp, &server);
   interface.Announce();
   if (!name.empty()) Print("web: called ", name);
+  if (const auto servers = options.Value("dns-servers")) {
+    Print("web: name servers ", *servers);
+  }
   Print("web: listening on http://", address, ":", port, "/");
 
   uint64_t exit_deadline = 0;

@@ -56,7 +56,7 @@ TEST_P(AskOptionsTest, AGuestWithANetworkDeviceSaysWhatItTakes) {
   EXPECT_TRUE(web.Has("--ipv4"));
   EXPECT_TRUE(web.Has("--ipv4-only"));
   EXPECT_TRUE(web.Has("--name"));
-  EXPECT_FALSE(web.Has("--dns-servers"));
+  EXPECT_FALSE(web.Has("--resolver"));
 }
 
 TEST_P(AskOptionsTest, SoDoesOneWithABlockDevice) {
