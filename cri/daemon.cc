@@ -11,10 +11,12 @@
 
 #include <array>
 #include <chrono>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "cni/network.h"
+#include "cri/bundle/options_cache.h"
 #include "cri/checkpoint/checkpoint_manager.h"
 #include "cri/container/container_manager.h"
 #include "cri/container/exit_watcher.h"
@@ -195,8 +197,9 @@ struct Daemon::Parts {
   Store store{config.root};
   EventHub events{[this](const Event& event) { return ToEvent(store, event); }};
   ExitWatcher watcher{cgroups, events};
-  ContainerManager containers{config, shim_options, cgroups, image_source,
-                              store,  watcher,      events};
+  OptionsCache options{OptionsDirectory(config), config.programs.tender};
+  ContainerManager containers{config,  shim_options, cgroups, image_source,
+                              options, store,        watcher, events};
   PodManager pods{config, shim_options, cgroups, network,
                   store,  containers,   events};
   CheckpointManager checkpoints{config, store, pods, containers};
@@ -227,6 +230,14 @@ struct Daemon::Parts {
       directories.push_back(JoinPath(root, config.cgroup.parent));
     }
     return host::RemoveMade(directories);
+  }
+
+  // Of images that are gone. containerd's are not listed here.
+  void ForgetOptions() {
+    if (containerd_images != nullptr) return;
+    std::set<std::string> ids;
+    for (const Image& image : images->List()) ids.insert(image.id);
+    options.Forget([&](const std::string& id) { return ids.count(id) > 0; });
   }
 
   absl::Status ServeMetrics() {
@@ -325,6 +336,7 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(Config config) {
       std::move(config), std::move(cgroups), std::move(images))));
   Parts& parts = *daemon->parts_;
   RETURN_IF_ERROR(parts.MakeCgroupParent(), "making the cgroup parent");
+  parts.ForgetOptions();
   RETURN_IF_ERROR(
       Recovery(parts.config, parts.cgroups, parts.image_source, parts.store,
                parts.pods, parts.watcher, parts.network)

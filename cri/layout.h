@@ -57,6 +57,10 @@ inline std::string RestoredPath(const Config& config,
                                 const std::string& checkpoint) {
   return JoinPath(RestoredDirectory(config), checkpoint);
 }
+// Below the root: what unikernels answered (cri/bundle/options_cache.h).
+inline std::string OptionsDirectory(const Config& config) {
+  return JoinPath(config.root, "options");
+}
 inline std::string ShimSocketDirectory(const Config& config) {
   return JoinPath(config.state, "shims");
 }

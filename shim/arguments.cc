@@ -82,9 +82,11 @@ absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
   command.args.push_back(Pass(guest.kernel.get(), command));
 
   const auto first = spec.args.begin() + (spec.args.empty() ? 0 : 1);
-  ASSIGN_OR_RETURN(const std::vector<std::string> escaped,
-                   oci::EscapeArguments({first, spec.args.end()}));
-  command.args.insert(command.args.end(), escaped.begin(), escaped.end());
+  const std::vector<std::string> told(first, spec.args.end());
+  ASSIGN_OR_RETURN(
+      const std::vector<std::string> line,
+      spec.raw_args ? oci::RawArguments(told) : oci::EscapeArguments(told));
+  command.args.insert(command.args.end(), line.begin(), line.end());
   return command;
 }
 

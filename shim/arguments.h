@@ -38,7 +38,7 @@ std::string JailOption(bool new_network_namespace);
 // `status_fd` takes the lines that tell how the guest ended.  `snapshots` is
 // the socket that directories for snapshots come by; -1: none are taken.
 // INVALID_ARGUMENT when the guest's arguments, escaped and joined by spaces,
-// are longer than the 8191 characters that a guest has room for.
+// are longer than the 8191 bytes that a guest has room for.
 absl::StatusOr<TenderCommand> MakeTenderCommand(const oci::RuntimeSpec& spec,
                                                 const Guest& guest,
                                                 int status_fd, int snapshots);

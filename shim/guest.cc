@@ -22,6 +22,7 @@
 #include "lib/oci/rootfs.h"
 #include "lib/solo5/unikernel.h"
 #include "shim/block_device.h"
+#include "shim/dhcp_responder.h"
 
 namespace serai::shim {
 namespace {
@@ -161,6 +162,9 @@ absl::Status OpenTaps(const oci::RuntimeSpec& spec, bool on_node,
       continue;
     }
     ASSIGN_OR_RETURN(guest.devices[i], OpenTap(spec.devices[i]));
+    if (!spec.devices[i].lease) continue;
+    ASSIGN_OR_RETURN(guest.dhcp[i], OpenDhcpSocket(spec.devices[i].tap),
+                     "net device ", spec.devices[i].name);
   }
   return absl::OkStatus();
 }
@@ -211,6 +215,7 @@ absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec, int root) {
                      "the pod's network namespace");
   }
   guest.devices.resize(spec.devices.size());
+  guest.dhcp.resize(spec.devices.size());
   for (size_t i = 0; i < spec.devices.size(); ++i) {
     if (spec.devices[i].type != oci::GuestDevice::Type::kBlock) continue;
     ASSIGN_OR_RETURN(guest.devices[i], OpenBlockDevice(spec.devices[i], root));

@@ -23,6 +23,8 @@ struct Guest {
   UniqueFd kvm;                   // hvt only
   UniqueFd netns;                 // invalid: the shim's own
   std::vector<UniqueFd> devices;  // as spec.devices
+  // As spec.devices: for those with a lease, of dhcp_responder.h.
+  std::vector<UniqueFd> dhcp;
   SnapshotFiles snapshot;         // to go on from; invalid: none
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/guest_spec.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -17,12 +18,13 @@
 #include "absl/time/time.h"
 #include "lib/base/file.h"
 #include "lib/base/quantity.h"
+#include "lib/guest/ask_options.h"
 #include "lib/guest/devices.h"
 #include "lib/guest/find_unikernel.h"
 #include "lib/guest/memory.h"
 #include "lib/guest/network_args.h"
 #include "lib/guest/node_targets.h"
-#include "lib/oci/guest_arguments.h"
+#include "lib/guest/tell_guest.h"
 #include "lib/oci/json_reader.h"
 #include "lib/oci/rootfs.h"
 #include "shim/ask_child.h"
@@ -36,6 +38,10 @@ using oci::Json;
 
 constexpr absl::Duration kTimeout = absl::Seconds(20);
 constexpr size_t kMaxUevent = 4096;
+constexpr char kResolvConf[] = "/etc/resolv.conf";
+constexpr size_t kMaxResolvConf = 64 * 1024;
+// By containerd's CRI plugin: the pod's name.
+constexpr char kSandboxNameAnnotation[] = "io.kubernetes.cri.sandbox-name";
 
 // Annotations of the pod and of the image are one map here: whoever wrote the
 // specification has put them together.
@@ -157,12 +163,62 @@ absl::StatusOr<std::vector<RecordedTap>> MakeTaps(
   return taps;
 }
 
+// The nameservers of the resolv.conf that the CRI plugin has made for the pod.
+// Another's may stand there: whatever it is, only addresses are taken.
+std::vector<std::string> DnsServersOf(const oci::RuntimeSpec& spec) {
+  std::vector<std::string> servers;
+  for (const oci::BindMount& mount : spec.mounts) {
+    if (mount.destination != kResolvConf) continue;
+    const auto file = OpenFile(mount.source, O_RDONLY | O_NONBLOCK);
+    struct stat st = {};
+    if (!file.ok() || ::fstat(file->get(), &st) != 0 || !S_ISREG(st.st_mode)) {
+      continue;
+    }
+    const auto text = ReadAll(file->get(), kMaxResolvConf);
+    if (!text.ok()) continue;
+    for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+      const std::vector<std::string> words =
+          absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+      if (words.size() > 1 && words[0] == "nameserver" &&
+          guest::IsAddress(words[1])) {
+        servers.push_back(words[1]);
+      }
+    }
+  }
+  return servers;
+}
+
+guest::NetworkFacts FactsOf(const oci::RuntimeSpec& spec,
+                            std::vector<guest::DeviceNetwork> devices) {
+  guest::NetworkFacts facts;
+  const auto name = spec.annotations.find(kSandboxNameAnnotation);
+  if (name != spec.annotations.end()) facts.pod_name = name->second;
+  facts.dns_servers = DnsServersOf(spec);
+  facts.devices = std::move(devices);
+  return facts;
+}
+
+// Not known when it can't be asked now.
+guest::GuestOptions OptionsOf(const guest::FoundUnikernel& found, int root,
+                              const std::string& tender) {
+  const auto ask = [&]() -> absl::StatusOr<guest::GuestOptions> {
+    ASSIGN_OR_RETURN(const oci::RootFile file,
+                     oci::OpenRegularInRoot(root, found.path));
+    return guest::AskOptions({tender, file.fd.get(), found.unikernel});
+  };
+  const absl::StatusOr<guest::GuestOptions> options = ask();
+  if (options.ok()) return *options;
+  LogWarning(absl::StrCat("asking ", found.path,
+                          " for its options: ", options.status().message()));
+  return guest::GuestOptions();
+}
+
 // In the child.
-absl::StatusOr<CompletedSpec> Complete(oci::RuntimeSpec spec, int root,
-                                       const std::string& bundle) {
+absl::StatusOr<CompletedSpec> Complete(oci::RuntimeSpec spec,
+                                       const SpecSources& sources) {
   ASSIGN_OR_RETURN(
       const guest::FoundUnikernel found,
-      guest::FindUnikernel(root, WordsOf(spec), guest::ProbeNode()));
+      guest::FindUnikernel(sources.root, WordsOf(spec), guest::ProbeNode()));
   RETURN_IF_ERROR(SetMemory(found.unikernel, spec));
   const bool wants_network = guest::WantsNetwork(found.unikernel);
   PodNetwork network;
@@ -171,19 +227,19 @@ absl::StatusOr<CompletedSpec> Complete(oci::RuntimeSpec spec, int root,
                      "the unikernel has a network device");
   }
   const guest::Attachments attachments = {
-      network.interfaces, BlockSourcesOf(spec, root, bundle), spec.annotations};
+      network.interfaces,
+      BlockSourcesOf(spec, sources.root, sources.bundle), spec.annotations};
   ASSIGN_OR_RETURN(spec.devices,
                    guest::MatchDevices(found.unikernel, attachments));
-  ASSIGN_OR_RETURN(const bool with_network,
-                   guest::WantsNetworkArgs(spec.annotations));
-  spec.args = UserArgs(spec, root);
-  if (with_network) {
-    spec.args = guest::WithNetworkArgs(
-        guest::NetworksOf(spec.devices, attachments), spec.args);
-  }
-  RETURN_IF_ERROR(oci::EscapeArguments(spec.args).status());
-  spec.args.insert(spec.args.begin(), found.path);
+  ASSIGN_OR_RETURN(
+      const guest::NetworkArgs wanted,
+      guest::WantedNetworkArgs(spec.annotations, spec.annotations));
+  const std::vector<std::string> user_args = UserArgs(spec, sources.root);
   spec.unikernel = found.path;
+  RETURN_IF_ERROR(guest::TellGuest(
+      wanted, FactsOf(spec, guest::NetworksOf(spec.devices, attachments)),
+      {"", user_args, spec.env, spec.cwd},
+      [&] { return OptionsOf(found, sources.root, sources.tender); }, spec));
   spec.complete = true;
   CompletedSpec completed;
   ASSIGN_OR_RETURN(completed.taps, MakeTaps(spec, network, attachments));
@@ -216,6 +272,7 @@ absl::StatusOr<RecordedTap> TapFromJson(const Json& json) {
 std::string ToReport(CompletedSpec completed) {
   completed.spec.annotations.clear();
   completed.spec.mounts.clear();
+  completed.spec.env.clear();
   completed.spec.block_devices.clear();
   Json report = {{"spec", oci::ToJson(completed.spec)},
                  {"taps", Json::array()},
@@ -258,10 +315,9 @@ void CleanUpAfterChild(const oci::RuntimeSpec& spec) {
 }  // namespace
 
 absl::StatusOr<CompletedSpec> CompleteSpec(const oci::RuntimeSpec& spec,
-                                           int root,
-                                           const std::string& bundle) {
+                                           const SpecSources& sources) {
   const auto work = [&]() -> absl::StatusOr<std::string> {
-    ASSIGN_OR_RETURN(CompletedSpec completed, Complete(spec, root, bundle));
+    ASSIGN_OR_RETURN(CompletedSpec completed, Complete(spec, sources));
     return ToReport(std::move(completed));
   };
   const absl::StatusOr<std::string> report = AskChild(work, kTimeout);
@@ -272,7 +328,7 @@ absl::StatusOr<CompletedSpec> CompleteSpec(const oci::RuntimeSpec& spec,
     CleanUpAfterChild(spec);
   }
   if (!completed.ok()) {
-    return FirstError(completed.status(), RemoveImages(bundle));
+    return FirstError(completed.status(), RemoveImages(sources.bundle));
   }
   completed->spec.annotations = spec.annotations;
   for (const std::string& note : completed->notes) LogWarning(note);

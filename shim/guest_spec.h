@@ -24,15 +24,22 @@ struct CompletedSpec {
 };
 
 // Completes `spec`, which is not complete; `root` is the container's root
-// directory, `bundle` the path of its bundle, where images of volumes are made
-// (guest::kImagesInBundle). INVALID_ARGUMENT and FAILED_PRECONDITION with a
-// sentence for the pod's author. On failure nothing is left.
+// What a container is, beside its specification.
+struct SpecSources {
+  int root = -1;       // its root directory
+  std::string bundle;  // where images of volumes are made (kImagesInBundle)
+  std::string tender;  // the program that asks its unikernel for its options
+};
+
+// Completes `spec`, which is not complete. INVALID_ARGUMENT and
+// FAILED_PRECONDITION with a sentence for the pod's author. On failure nothing
+// is left.
 //
 // Works in a child, for some milliseconds and 20 seconds at most: what is read
 // is an image's, and libnl has no place in the shim's memory. For a program
 // with one thread.
 absl::StatusOr<CompletedSpec> CompleteSpec(const oci::RuntimeSpec& spec,
-                                           int root, const std::string& bundle);
+                                           const SpecSources& sources);
 
 // Removes the images of volumes in a bundle. None there is success.
 absl::Status RemoveImages(const std::string& bundle);

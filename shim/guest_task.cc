@@ -84,7 +84,8 @@ absl::Status GuestTask::Prepare() {
   });
   if (!spec_.complete) {
     ASSIGN_OR_RETURN(CompletedSpec completed,
-                     CompleteSpec(spec_, root.get(), request().bundle()));
+                     CompleteSpec(spec_, {root.get(), request().bundle(),
+                                          host_.tender}));
     rollback.Add("images", [this] { return RemoveImages(request().bundle()); });
     spec_ = std::move(completed.spec);
     record_.taps = std::move(completed.taps);
@@ -92,6 +93,7 @@ absl::Status GuestTask::Prepare() {
   }
   ASSIGN_OR_RETURN(Guest guest, OpenGuest(spec_, root.get()));
   target_ = guest.target;
+  RETURN_IF_ERROR(AnswerDhcp(guest));
   if (!request().checkpoint().empty()) {
     RETURN_IF_ERROR(CheckTarget("restored"));
     ASSIGN_OR_RETURN(guest.snapshot, OpenSnapshot(request().checkpoint()));
@@ -115,6 +117,17 @@ absl::Status GuestTask::Prepare() {
   rollback.Add("tender", [this] { return EndChild().status(); });
   RETURN_IF_ERROR(WriteTaskRecord(request().bundle(), record_));
   rollback.Commit();
+  return absl::OkStatus();
+}
+
+absl::Status GuestTask::AnswerDhcp(Guest& guest) {
+  for (size_t i = 0; i < guest.dhcp.size(); ++i) {
+    if (!guest.dhcp[i].valid()) continue;
+    ASSIGN_OR_RETURN(std::unique_ptr<DhcpResponder> responder,
+                     DhcpResponder::Create(host_.loop, std::move(guest.dhcp[i]),
+                                           spec_.devices[i]));
+    dhcp_.push_back(std::move(responder));
+  }
   return absl::OkStatus();
 }
 
@@ -264,6 +277,7 @@ void GuestTask::Ended(int wait_status) {
 
 void GuestTask::Finish(uint32_t status, Ending ending) {
   console_->Finish();
+  dhcp_.clear();
   input_.reset();
   pidfd_.reset();
   waiting_tender_.reset();

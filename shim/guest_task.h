@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "lib/base/status.h"
@@ -22,6 +23,7 @@
 #include "proto/task/task.pb.h"
 #include "shim/console.h"
 #include "shim/console_tail.h"
+#include "shim/dhcp_responder.h"
 #include "shim/ending.h"
 #include "shim/guest.h"
 #include "shim/input_drain.h"
@@ -108,6 +110,7 @@ class GuestTask final : public Task {
   absl::Status Prepare();
   absl::Status RemoveTaps() const;
   void Admit(OnReady on_ready) override;
+  absl::Status AnswerDhcp(Guest& guest);
   void NoteCgroup();
   absl::Status ForkTender(const Guest& guest);
   // SIGKILL for the child, and reaps it: its wait status.
@@ -138,6 +141,8 @@ class GuestTask final : public Task {
   std::unique_ptr<Console> console_;    // after output_: it writes there
   TenderRequests requests_;
   StatusPipe status_pipe_;  // after requests_: it tells that
+  // Of network devices that are configured by DHCP: until the end.
+  std::vector<std::unique_ptr<DhcpResponder>> dhcp_;
   TaskRecord record_;
   UniqueFd snapshots_;                           // hvt: ours of the channel
   std::optional<WaitingTender> waiting_tender_;  // before the start

@@ -105,6 +105,9 @@ bool ParseJailWord(string_view word, JailOptions* jail) {
   }
   if (word.starts_with("uid=")) return ParseId(word.substr(4), &jail->uid);
   if (word.starts_with("gid=")) return ParseId(word.substr(4), &jail->gid);
+  if (word.starts_with("parent=")) {
+    return ParseId(word.substr(7), &jail->parent);
+  }
   return false;
 }
 
@@ -328,7 +331,9 @@ void PrintUsage() {
       "  --x-exec-heap                  let the guest execute its heap\n"
       "  --jail[=WORD,...]              give up privileges, files and rights;\n"
       "                                 user, mount, pid, net, ipc, uts: in a\n"
-      "                                 new namespace; uid=N, gid=N\n"
+      "                                 new namespace; uid=N, gid=N;\n"
+      "                                 parent=PID: killed when that, which\n"
+      "                                 started it, ends\n"
       "  --status=@FD                   how it ended goes there as JSON\n"
       "  --stats                        count exits and I/O; SIGUSR1 tells\n"
       "  --dumpcore=DIR|@FD             leave a core file when it crashes\n"

@@ -42,6 +42,7 @@ struct JailOptions {
   bool uts = false;
   int64_t uid = -1;  // -1: stays as it is
   int64_t gid = -1;
+  int64_t parent = -1;  // the process to die with; -1: as it was started
 };
 
 // Where gdb is waited for. A host is an address in digits.

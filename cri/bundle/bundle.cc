@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "cri/bundle/options_cache.h"
 #include "cri/image/root.h"
 #include "cri/state/networks.h"
 #include "lib/base/file.h"
@@ -15,7 +16,7 @@
 #include "lib/guest/find_unikernel.h"
 #include "lib/guest/memory.h"
 #include "lib/guest/network_args.h"
-#include "lib/oci/guest_arguments.h"
+#include "lib/guest/tell_guest.h"
 
 namespace serai::cri {
 namespace {
@@ -150,6 +151,38 @@ std::vector<std::string> TapsOf(const std::vector<oci::GuestDevice>& devices) {
   return taps;
 }
 
+guest::NetworkFacts FactsOf(const BundleInput& input,
+                            std::vector<guest::DeviceNetwork> devices) {
+  guest::NetworkFacts facts;
+  const auto& config = input.pod.config();
+  facts.pod_name = config.metadata().name();
+  const auto& servers = config.dns_config().servers();
+  facts.dns_servers.assign(servers.begin(), servers.end());
+  facts.devices = std::move(devices);
+  return facts;
+}
+
+// CRI's and the image's, as they are in a Linux container.
+guest::RumprunProgram ProgramOf(const BundleInput& input,
+                                const CommandLine& line) {
+  guest::RumprunProgram program;
+  program.args = line.args;
+  program.env = input.image.config.env;
+  for (const auto& variable : input.container.envs()) {
+    program.env.push_back(absl::StrCat(variable.key(), "=", variable.value()));
+  }
+  program.cwd = input.container.working_dir().empty()
+                    ? input.image.config.working_dir
+                    : input.container.working_dir();
+  return program;
+}
+
+absl::StatusOr<guest::NetworkArgs> WantedArgs(const guest::ImageWords& words) {
+  guest::StringMap image = words.annotations;
+  image.insert(words.labels.begin(), words.labels.end());
+  return guest::WantedNetworkArgs(words.pod_annotations, image);
+}
+
 }  // namespace
 
 absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
@@ -166,8 +199,11 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
       words.pod_annotations};
   ASSIGN_OR_RETURN(std::vector<oci::GuestDevice> devices,
                    guest::MatchDevices(found.unikernel, attachments));
-  ASSIGN_OR_RETURN(const bool with_network,
-                   guest::WantsNetworkArgs(attachments.annotations));
+  ASSIGN_OR_RETURN(const guest::NetworkArgs wanted, WantedArgs(words));
+  const auto options = [&] {
+    return input.options.Of(
+        {input.image.id, found.path, root.get(), found.unikernel});
+  };
 
   Bundle bundle;
   bundle.unikernel = found.path;
@@ -179,12 +215,10 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
   spec.root_path =
       input.image.layers.empty() ? input.image.rootfs : kRootfsInBundle;
   spec.unikernel = found.path;
-  spec.args = with_network
-                  ? guest::WithNetworkArgs(
-                        guest::NetworksOf(devices, attachments), line.args)
-                  : line.args;
-  RETURN_IF_ERROR(oci::EscapeArguments(spec.args).status());
-  spec.args.insert(spec.args.begin(), found.path);
+  spec.devices = std::move(devices);
+  RETURN_IF_ERROR(guest::TellGuest(
+      wanted, FactsOf(input, guest::NetworksOf(spec.devices, attachments)),
+      ProgramOf(input, line), options, spec));
   spec.hostname = input.pod.config().hostname();
   spec.network_namespace = input.pod.netns_path();
   spec.cgroups_path = input.cgroup;
@@ -194,7 +228,6 @@ absl::StatusOr<Bundle> MakeBundle(const BundleInput& input) {
     spec.oom_score_adj = static_cast<int>(resources.oom_score_adj());
   }
   spec.guest_memory = memory;
-  spec.devices = std::move(devices);
   return bundle;
 }
 

@@ -17,6 +17,8 @@
 
 namespace serai::cri {
 
+class OptionsCache;
+
 struct BundleInput {
   const state::v1::PodRecord& pod;
   const runtime::v1::ContainerConfig& container;
@@ -28,6 +30,7 @@ struct BundleInput {
   std::function<absl::StatusOr<std::string>(const runtime::v1::Mount&)>
       image_volume;
   guest::NodeTargets node;
+  OptionsCache& options;
 };
 
 struct Bundle {

@@ -56,12 +56,14 @@ absl::Status RemoveFiles(const Config& config, const ContainerRecord& record) {
 ContainerManager::ContainerManager(const Config& config,
                                    const ShimOptions& shim_options,
                                    const host::CgroupHierarchy& cgroups,
-                                   ImageSource& images, Store& store,
-                                   ExitWatcher& watcher, EventHub& events)
+                                   ImageSource& images, OptionsCache& options,
+                                   Store& store, ExitWatcher& watcher,
+                                   EventHub& events)
     : config_(config),
       shim_options_(shim_options),
       cgroups_(cgroups),
       images_(images),
+      options_(options),
       store_(store),
       watcher_(watcher),
       events_(events) {}
@@ -235,10 +237,11 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
     return MakeImageVolume(images_, mount, record.id(),
                            VolumesOf(config_, record.id()));
   };
-  ASSIGN_OR_RETURN(const Bundle bundle,
-                   MakeBundle({pod, record.config(), image, *handler,
-                               CgroupsPathOf(record.cgroup()), record.bundle(),
-                               image_volume, guest::ProbeNode()}));
+  ASSIGN_OR_RETURN(
+      const Bundle bundle,
+      MakeBundle({pod, record.config(), image, *handler,
+                  CgroupsPathOf(record.cgroup()), record.bundle(), image_volume,
+                  guest::ProbeNode(), options_}));
   RETURN_IF_ERROR(CheckTapsAreFree(record, bundle.taps));
   for (const std::string& note : bundle.notes) {
     spdlog::warn("container {}: {}", record.id(), note);

@@ -24,12 +24,15 @@
 
 namespace serai::cri {
 
+class OptionsCache;
+
 class ContainerManager {
  public:
   // All must outlive the manager.
   ContainerManager(const Config& config, const ShimOptions& shim_options,
                    const host::CgroupHierarchy& cgroups, ImageSource& images,
-                   Store& store, ExitWatcher& watcher, EventHub& events);
+                   OptionsCache& options, Store& store, ExitWatcher& watcher,
+                   EventHub& events);
 
   // What a guest goes on from.
   struct Origin {
@@ -114,6 +117,7 @@ class ContainerManager {
   const ShimOptions& shim_options_;
   const host::CgroupHierarchy& cgroups_;
   ImageSource& images_;
+  OptionsCache& options_;
   Store& store_;
   ExitWatcher& watcher_;
   EventHub& events_;

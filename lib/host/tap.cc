@@ -2,6 +2,7 @@
 #include "lib/host/tap.h"
 
 #include <net/if.h>
+#include <net/if.h>
 #include <netlink/route/link.h>
 
 #include <optional>

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "absl/strings/str_cat.h"
 #include "lib/solo5/abi.h"
 
 namespace serai::oci {
@@ -26,17 +27,33 @@ std::string EscapeArgument(absl::string_view argument) {
 absl::StatusOr<std::vector<std::string>> EscapeArguments(
     const std::vector<std::string>& arguments) {
   std::vector<std::string> escaped;
-  size_t length = 0;
   for (const std::string& argument : arguments) {
     escaped.push_back(EscapeArgument(argument));
-    length += escaped.back().size() + (escaped.size() > 1 ? 1 : 0);
+  }
+  return RawArguments(escaped);
+}
+
+absl::StatusOr<std::vector<std::string>> RawArguments(
+    const std::vector<std::string>& arguments) {
+  size_t length = 0;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    length += arguments[i].size() + (i > 0 ? 1 : 0);
+    const size_t nul = arguments[i].find('\0');
+    if (nul != std::string::npos) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the argument \"", arguments[i].substr(0, nul),
+          "\" goes on with a NUL, which the unikernel's command line can't "
+          "hold"));
+    }
   }
   if (length > kMaxGuestArguments) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "the unikernel's arguments are ", length,
-        " characters long; there is room for ", kMaxGuestArguments));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the unikernel's arguments are ", length,
+                     " bytes long, quoted and with those that Serai adds; "
+                     "there is room for ",
+                     kMaxGuestArguments));
   }
-  return escaped;
+  return arguments;
 }
 
 }  // namespace serai::oci

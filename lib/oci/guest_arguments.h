@@ -17,9 +17,13 @@ namespace serai::oci {
 // space, double quote and backslash; "" when it is empty.
 std::string EscapeArgument(absl::string_view argument);
 
-// Each argument escaped. INVALID_ARGUMENT when, joined by spaces, they are
-// longer than a guest has room for.
+// Each argument escaped. INVALID_ARGUMENT when one has a NUL, which ends the
+// line, or when, joined by spaces, they are longer than a guest has room for.
 absl::StatusOr<std::vector<std::string>> EscapeArguments(
+    const std::vector<std::string>& arguments);
+
+// The same check of a line that is given as it is. An empty one is no word.
+absl::StatusOr<std::vector<std::string>> RawArguments(
     const std::vector<std::string>& arguments);
 
 }  // namespace serai::oci

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lib/oci/guest_devices.h"
 
+#include <arpa/inet.h>
+
 #include <set>
 #include <utility>
 
@@ -13,6 +15,9 @@ namespace {
 constexpr size_t kMaxDevices = 63;  // a Solo5 manifest lists no more
 constexpr uint32_t kMinMtu = 68;
 constexpr uint32_t kMaxMtu = 65535;
+// What has room in a DHCP answer.
+constexpr size_t kMaxDnsServers = 8;
+constexpr size_t kMaxHostname = 255;
 
 // A name of the guest's manifest: what the tender's options can name.
 bool IsDeviceName(absl::string_view name) {
@@ -36,6 +41,58 @@ bool IsMac(absl::string_view mac) {
   return true;
 }
 
+bool IsIpv4(const std::string& text) {
+  in_addr address = {};
+  return ::inet_pton(AF_INET, text.c_str(), &address) == 1;
+}
+
+absl::Status ReadDnsServers(const Json& dhcp, DhcpLease& lease) {
+  const Json* servers = Member(dhcp, "dns");
+  if (servers == nullptr) return absl::OkStatus();
+  if (!servers->is_array() || servers->size() > kMaxDnsServers) {
+    return Bad("dhcp.dns", absl::StrCat("is no array of at most ",
+                                        kMaxDnsServers, " addresses"));
+  }
+  for (const Json& server : *servers) {
+    if (!server.is_string() || !IsIpv4(server.get_ref<const std::string&>())) {
+      return Bad("dhcp.dns", "has what is no IPv4 address");
+    }
+    lease.dns_servers.push_back(server.get_ref<const std::string&>());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadLease(const Json& dhcp, DhcpLease& lease) {
+  RETURN_IF_ERROR(ReadString(dhcp, "dhcp.", "address", lease.address));
+  RETURN_IF_ERROR(ReadInteger<uint32_t>(dhcp, "dhcp.", "prefixLength",
+                                        lease.prefix_length));
+  RETURN_IF_ERROR(ReadString(dhcp, "dhcp.", "gateway", lease.gateway));
+  RETURN_IF_ERROR(ReadString(dhcp, "dhcp.", "hostname", lease.hostname));
+  RETURN_IF_ERROR(ReadDnsServers(dhcp, lease));
+  if (!IsIpv4(lease.address)) {
+    return Bad("dhcp.address", "is no IPv4 address");
+  }
+  if (!lease.gateway.empty() && !IsIpv4(lease.gateway)) {
+    return Bad("dhcp.gateway", "is no IPv4 address");
+  }
+  if (lease.prefix_length > 32) {
+    return Bad("dhcp.prefixLength", "is out of range");
+  }
+  if (lease.hostname.size() > kMaxHostname) {
+    return Bad("dhcp.hostname", "is too long");
+  }
+  return absl::OkStatus();
+}
+
+Json LeaseJson(const DhcpLease& lease) {
+  Json dhcp = {{"address", lease.address},
+               {"prefixLength", lease.prefix_length}};
+  if (!lease.gateway.empty()) dhcp["gateway"] = lease.gateway;
+  if (!lease.dns_servers.empty()) dhcp["dns"] = lease.dns_servers;
+  if (!lease.hostname.empty()) dhcp["hostname"] = lease.hostname;
+  return dhcp;
+}
+
 absl::Status ReadNetDevice(const Json& entry, GuestDevice& device) {
   RETURN_IF_ERROR(ReadString(entry, "", "tap", device.tap));
   RETURN_IF_ERROR(ReadBool(entry, "", "onNode", device.tap_on_node));
@@ -52,7 +109,10 @@ absl::Status ReadNetDevice(const Json& entry, GuestDevice& device) {
   if (device.mtu != 0 && (device.mtu < kMinMtu || device.mtu > kMaxMtu)) {
     return Bad("mtu", "is out of range");
   }
-  return absl::OkStatus();
+  const Json* dhcp = nullptr;
+  RETURN_IF_ERROR(ReadObject(entry, "", "dhcp", dhcp));
+  if (dhcp == nullptr) return absl::OkStatus();
+  return ReadLease(*dhcp, device.lease.emplace());
 }
 
 absl::Status ReadBlockDevice(const Json& entry, GuestDevice& device) {
@@ -128,6 +188,7 @@ std::string ToJson(const std::vector<GuestDevice>& devices) {
       if (device.tap_on_node) entry["onNode"] = true;
       if (!device.mac.empty()) entry["mac"] = device.mac;
       if (device.mtu != 0) entry["mtu"] = device.mtu;
+      if (device.lease) entry["dhcp"] = LeaseJson(*device.lease);
     } else {
       entry["type"] = "block";
       entry["path"] = device.path;

@@ -5,6 +5,7 @@
 // `dev.serai.devices`: a JSON array. Pure functions, any thread.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,18 @@
 #include "lib/base/status.h"
 
 namespace serai::oci {
+
+// What a guest that asks by DHCP is told of its network. Addresses are IPv4's,
+// as dotted quads.
+struct DhcpLease {
+  std::string address;
+  uint32_t prefix_length = 0;
+  std::string gateway;  // empty: none; it may be outside of the network
+  std::vector<std::string> dns_servers;
+  std::string hostname;  // empty: none
+
+  bool operator==(const DhcpLease&) const = default;
+};
 
 // What is attached to the device of that name in the guest's manifest.
 struct GuestDevice {
@@ -23,9 +36,10 @@ struct GuestDevice {
   // kNet: a persistent tap in the pod's network namespace, and what the guest
   // is told of it.
   std::string tap;
-  bool tap_on_node = false;  // "onNode": in the node's namespace instead
-  std::string mac;           // aa:bb:cc:dd:ee:ff
-  uint32_t mtu = 0;          // 0: the tender's default
+  bool tap_on_node = false;        // "onNode": in the node's namespace instead
+  std::string mac;                 // aa:bb:cc:dd:ee:ff
+  uint32_t mtu = 0;                // 0: the tender's default
+  std::optional<DhcpLease> lease;  // nothing: DHCP is left alone
 
   // kBlock: a file or block device of the host, absolute.
   std::string path;

@@ -15,6 +15,21 @@ constexpr size_t kMaxBlockDevices = 1024;
 constexpr uint32_t kMaxMajor = (1 << 12) - 1;
 constexpr uint32_t kMaxMinor = (1 << 20) - 1;
 
+absl::Status ReadStrings(const Json& object, const std::string& path,
+                         const char* key, std::vector<std::string>& out) {
+  const Json* array = Member(object, key);
+  if (array == nullptr) return absl::OkStatus();
+  if (!array->is_array()) return Bad(path + key, "is not an array");
+  for (const Json& entry : *array) {
+    if (!entry.is_string()) return Bad(path + key, "has what is no string");
+    out.push_back(entry.get_ref<const std::string&>());
+    if (out.back().find('\0') != std::string::npos) {
+      return Bad(path + key, "has a NUL in it");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ReadProcess(const Json& document, RuntimeSpec& spec) {
   const Json* process = nullptr;
   RETURN_IF_ERROR(ReadObject(document, "", "process", process));
@@ -22,17 +37,8 @@ absl::Status ReadProcess(const Json& document, RuntimeSpec& spec) {
   RETURN_IF_ERROR(ReadInteger<int>(*process, "process.", "oomScoreAdj",
                                    spec.oom_score_adj));
   RETURN_IF_ERROR(ReadString(*process, "process.", "cwd", spec.cwd));
-  const Json* args = Member(*process, "args");
-  if (args == nullptr) return absl::OkStatus();
-  if (!args->is_array()) return Bad("process.args", "is not an array");
-  for (const Json& arg : *args) {
-    if (!arg.is_string()) return Bad("process.args", "has what is no string");
-    spec.args.push_back(arg.get_ref<const std::string&>());
-    if (spec.args.back().find('\0') != std::string::npos) {
-      return Bad("process.args", "has a NUL in it");
-    }
-  }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(ReadStrings(*process, "process.", "args", spec.args));
+  return ReadStrings(*process, "process.", "env", spec.env);
 }
 
 // Zero stands for none: some who write a specification leave nothing out.
@@ -198,7 +204,8 @@ absl::Status ReadAnnotations(const Json& document, RuntimeSpec& spec) {
   spec.complete = object != nullptr && object->contains(kDevicesAnnotation);
   if (object == nullptr) return absl::OkStatus();
   if (object->contains(kContainerTypeAnnotation)) {
-    for (const char* key : {kDevicesAnnotation, kMemoryAnnotation}) {
+    for (const char* key :
+         {kDevicesAnnotation, kMemoryAnnotation, kArgumentsAnnotation}) {
       if (object->contains(key)) {
         return Bad(absl::StrCat("annotation ", key), "is not a pod's to give");
       }
@@ -221,6 +228,9 @@ absl::Status ReadAnnotations(const Json& document, RuntimeSpec& spec) {
     } else if (key == kDevicesAnnotation) {
       ASSIGN_OR_RETURN(spec.devices, ParseGuestDevices(text),
                        kDevicesAnnotation);
+    } else if (key == kArgumentsAnnotation) {
+      if (text != "raw") return Bad(kArgumentsAnnotation, "is not \"raw\"");
+      spec.raw_args = true;
     } else {
       spec.annotations[key] = text;
     }

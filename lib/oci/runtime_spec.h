@@ -23,6 +23,8 @@ namespace serai::oci {
 inline constexpr char kUnikernelAnnotation[] = "dev.serai.unikernel";
 inline constexpr char kMemoryAnnotation[] = "dev.serai.memory";
 inline constexpr char kDevicesAnnotation[] = "dev.serai.devices";
+// "raw": see RuntimeSpec::raw_args.
+inline constexpr char kArgumentsAnnotation[] = "dev.serai.arguments";
 
 // containerd's CRI plugin says with these what a container is to its pod. The
 // first is "sandbox" or "container".
@@ -72,7 +74,8 @@ struct RuntimeSpec {
   // process.args. args[0] is the unikernel's path inside the root unless
   // `unikernel` names it; the rest are the guest's arguments.
   std::vector<std::string> args;
-  std::string cwd = "/";  // where a relative args[0] starts
+  std::vector<std::string> env;  // process.env: "KEY=value"
+  std::string cwd = "/";         // where a relative args[0] starts
   std::optional<int> oom_score_adj;
   std::string hostname;
   // linux.namespaces' network path; empty: the caller's own namespace, or, when
@@ -89,6 +92,9 @@ struct RuntimeSpec {
   std::string unikernel;                 // empty: args[0]
   std::optional<uint64_t> guest_memory;  // bytes
   std::vector<GuestDevice> devices;
+  // The guest's arguments are its command line as it is, joined by spaces, and
+  // not to be quoted for MirageOS' parser.
+  bool raw_args = false;
   // False: `devices` was not there, so that this is a container's specification
   // and not yet a guest's.
   bool complete = true;
@@ -113,8 +119,8 @@ struct RuntimeSpec {
 // that is used has the wrong type or a value that can't be (no root, a device
 // without a name, a complete specification that names no unikernel, …). Members
 // it has no use for are ignored. So that a pod can't give itself the host's
-// files, kDevicesAnnotation and kMemoryAnnotation beside the CRI plugin's
-// kContainerTypeAnnotation are refused.
+// files, kDevicesAnnotation, kMemoryAnnotation and kArgumentsAnnotation beside
+// the CRI plugin's kContainerTypeAnnotation are refused.
 absl::StatusOr<RuntimeSpec> ParseRuntimeSpec(absl::string_view json);
 
 // linux.resources by itself, as an update brings it. INVALID_ARGUMENT as above.

@@ -78,10 +78,12 @@ std::string ToJson(const RuntimeSpec& spec) {
   if (spec.guest_memory) {
     annotations[kMemoryAnnotation] = absl::StrCat(*spec.guest_memory);
   }
+  if (spec.raw_args) annotations[kArgumentsAnnotation] = "raw";
   if (spec.complete) {
     annotations[kDevicesAnnotation] = ToJson(spec.devices);
   }
   Json process = {{"args", spec.args}, {"cwd", spec.cwd}};
+  if (!spec.env.empty()) process["env"] = spec.env;
   Put(process, "oomScoreAdj", spec.oom_score_adj);
   Json linux_part = {{"resources", ResourcesJson(spec.resources)}};
   Put(linux_part, "cgroupsPath", spec.cgroups_path);

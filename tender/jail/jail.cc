@@ -88,8 +88,16 @@ class Descriptors {
 // in between.
 class TieToParent {
  public:
-  TieToParent() : parent_(::getppid()) {
-    if (::prctl(PR_GET_PDEATHSIG, &signal_) != 0) signal_ = 0;
+  // `parent` is known to whoever could not ask for it (posix_spawn); -1: it
+  // was asked for, or is not wanted.
+  explicit TieToParent(int64_t parent) : parent_(::getppid()) {
+    if (parent >= 0) {
+      signal_ = SIGKILL;
+      parent_ = static_cast<pid_t>(parent);
+      Renew();
+    } else if (::prctl(PR_GET_PDEATHSIG, &signal_) != 0) {
+      signal_ = 0;
+    }
   }
 
   void Renew() const {
@@ -136,7 +144,7 @@ void EnterUserNamespace(const JailOptions& jail, const TieToParent& tie) {
 
 void EnterJail(const Options& options, std::span<const int> others) {
   const JailOptions& jail = options.jail;
-  const TieToParent tie;
+  const TieToParent tie(jail.parent);
   const Descriptors descriptors(options, others);
   descriptors.CloseAllOthers();
   if (jail.user) EnterUserNamespace(jail, tie);

@@ -52,7 +52,7 @@ class GuestSpecTest : public ::testing::Test {
   absl::StatusOr<CompletedSpec> Complete() {
     ASSIGN_OR_RETURN(const UniqueFd root,
                      OpenFile(dir_ / "root", O_PATH | O_DIRECTORY));
-    return CompleteSpec(spec_, root.get(), dir_ / "bundle");
+    return CompleteSpec(spec_, {root.get(), dir_ / "bundle", "/nonexistent"});
   }
 
   TempDir dir_;
@@ -234,7 +234,8 @@ TEST_F(GuestSpecTest, TheRootMayBeOfAMountThatIsDetached) {
   for (const char* path : {"/app.spt", "/link", "/../../app.spt", "--x"}) {
     spec_.args = {path};
     ASSERT_OK_AND_ASSIGN(const CompletedSpec completed,
-                         CompleteSpec(spec_, root.get(), dir_ / "bundle"));
+                         CompleteSpec(spec_, {root.get(), dir_ / "bundle",
+                                              "/nonexistent"}));
     EXPECT_EQ(completed.spec.unikernel, "/app.spt") << path;
   }
 }

@@ -88,13 +88,14 @@ TEST(OptionsTest, ReadsWhatSurroundsTheGuest) {
 TEST(OptionsTest, ReadsTheJailsWords) {
   EXPECT_TRUE(Parse({"--jail", "app"}).options.jail.wanted);
   const Parsed parsed =
-      Parse({"--jail=mount,pid,uid=65534,gid=4294967294", "app"});
+      Parse({"--jail=mount,pid,uid=65534,gid=4294967294,parent=7", "app"});
   ASSERT_EQ(parsed.result, ParseResult::kRun) << parsed.error;
   const JailOptions& jail = parsed.options.jail;
   EXPECT_TRUE(jail.wanted && jail.mount && jail.pid);
   EXPECT_FALSE(jail.user || jail.net || jail.ipc || jail.uts);
   EXPECT_EQ(jail.uid, 65534);
   EXPECT_EQ(jail.gid, 4294967294);
+  EXPECT_EQ(jail.parent, 7);
 }
 
 TEST(OptionsTest, ReadsWhereGdbIsWaitedFor) {
@@ -181,6 +182,7 @@ TEST(OptionsTest, RefusesInvalidOptions) {
                              "--jail=mount,",
                              "--jail=time",
                              "--jail=uid=-1",
+                             "--jail=parent=",
                              "--jail=gid=4294967295",
                              "--gdb=unix:",
                              "--gdb=tcp:0",

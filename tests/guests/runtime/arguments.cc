@@ -43,6 +43,16 @@ std::string_view OptionName(std::string_view word) {
   return word;
 }
 
+// As MirageOS' unikernels answer --help=plain: cmdliner's manual page.
+void PrintHelp(std::string_view program, std::span<const OptionSpec> specs) {
+  Print("NAME\n       ", program, "\n\nSYNOPSIS\n       ", program,
+        " [OPTION]...\n\nOPTIONS\n       --help[=FMT] (default=plain)\n"
+        "           Show this help.");
+  for (const OptionSpec& spec : specs) {
+    Print("\n       --", spec.name, "=VALUE\n           ", spec.help);
+  }
+}
+
 }  // namespace
 
 std::span<const std::string_view> SplitCommandLine() {
@@ -69,10 +79,7 @@ Options::Options(std::string_view program, std::span<const OptionSpec> specs)
   for (const std::string_view word : words_) {
     const std::string_view name = OptionName(word);
     if (name == "help") {
-      Print(program_, ": options");
-      for (const OptionSpec& spec : specs) {
-        Print("  --", spec.name, "  ", spec.help);
-      }
+      PrintHelp(program_, specs);
       Exit(kExitHelp);
     }
     bool known = false;

@@ -27,6 +27,7 @@ constexpr OptionSpec kOptions[] = {
     {"port", "TCP port to listen on, 80 unless given"},
     {"name", "a name to show on the page"},
     {"hostname", "the same"},
+    {"dns-servers", "said at the start, and not asked"},
 };
 
 // How long the answer to /exit may take to be acknowledged.
@@ -191,6 +192,9 @@ int Main() {
   interface.Register(kProtocolTcp, &server);
   interface.Announce();
   if (!name.empty()) Print("web: called ", name);
+  if (const auto servers = options.Value("dns-servers")) {
+    Print("web: name servers ", *servers);
+  }
   for (const IpAddress& address : List(addresses)) {
     Print("web: listening on http://", Host{address}, ":", port, "/");
   }

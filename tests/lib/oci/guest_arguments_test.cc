@@ -22,7 +22,7 @@ TEST(EscapeArgumentTest, AllTogetherFitAGuestsLine) {
   EXPECT_OK(EscapeArguments({std::string(8191, 'x')}));
   EXPECT_THAT(EscapeArguments({std::string(8190, 'x'), "y"}),
               HasStatus(absl::StatusCode::kInvalidArgument,
-                        "are 8192 characters long"));
+                        "are 8192 bytes long"));
   // A space costs two.
   EXPECT_FALSE(EscapeArguments({std::string(8191, ' ')}).ok());
 }
