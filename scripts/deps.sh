@@ -10,7 +10,7 @@ set -euo pipefail
 
 packages=(
   # to build
-  ccache cmake g++ gcc ninja-build pkg-config
+  ccache clang cmake g++ gcc ninja-build pkg-config
   libabsl-dev libarchive-dev libboost-dev libcli11-dev libcurl4-openssl-dev libgmock-dev
   libgrpc++-dev libgtest-dev libnl-3-dev libnl-route-3-dev libprotobuf-dev
   libspdlog-dev libssl-dev libsystemd-dev libtomlplusplus-dev libyaml-cpp-dev
@@ -28,7 +28,7 @@ for option in "$@"; do
         mmdebstrap qemu-system-x86 runc xz-utils
       )
       ;;
-    --lint) packages+=(clang clang-format clang-tidy shellcheck) ;;
+    --lint) packages+=(clang-format clang-tidy shellcheck) ;;
     *)
       echo "usage: $0 [--tests] [--lint]" >&2
       exit 2

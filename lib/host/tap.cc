@@ -58,6 +58,10 @@ absl::StatusOr<Tap> CreateTapHere(const TapSpec& spec) {
   const int outer = ::rtnl_link_get_ifindex(interface.get());
   RETURN_IF_ERROR(AddIngress(s, inner).status(), spec.tap);
   RETURN_IF_ERROR(SetGuard(s, inner, {mac, spec.addresses}), spec.tap);
+  if (spec.shared) {
+    RETURN_IF_ERROR(MakeLasting(fd));
+    return Tap{std::move(mac), static_cast<int>(mtu), inner};
+  }
   RETURN_IF_ERROR(AddRedirect(s, inner, outer), spec.tap);
   ASSIGN_OR_RETURN(const bool made_qdisc, AddIngress(s, outer), spec.interface);
   absl::Cleanup undo_qdisc = [&] {
@@ -143,7 +147,9 @@ absl::Status RemoveTapHere(const TapSpec& spec, int index) {
        AliasOf(tap->get()) != spec.owner)) {
     return absl::OkStatus();
   }
-  const absl::Status first = DeleteRedirectOf(socket.get(), spec.interface);
+  const absl::Status first =
+      spec.shared ? absl::OkStatus()
+                  : DeleteRedirectOf(socket.get(), spec.interface);
   if (gone) return first;
   RETURN_IF_ERROR(FirstError(first, tap.status()));
   RETURN_IF_ERROR(CheckIsTap(tap->get(), spec.tap));

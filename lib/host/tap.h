@@ -24,6 +24,9 @@ struct TapSpec {
   // Whose the tap is, as its alias: what has another is not removed. Empty:
   // the caller's, who makes and removes it.
   std::string owner = {};
+  // Others have taps at the interface too: nothing is redirected to this one or
+  // from it, which is Steer()'s (lib/host/steering.h).
+  bool shared = false;
 };
 
 // The name of the tap for the pod's interface of that number, from 0.

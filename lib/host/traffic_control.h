@@ -17,6 +17,7 @@ namespace serai::host {
 // to use; filters of others with smaller numbers run before them.
 inline constexpr uint16_t kGuardPriority = 0x5e49;
 inline constexpr uint16_t kRedirectPriority = 0x5e4a;
+inline constexpr uint16_t kSteeringPriority = 0x5e4b;
 
 // Where ingress filters hang, the same for an ingress and a clsact qdisc.
 inline constexpr uint32_t kIngressFilters =
