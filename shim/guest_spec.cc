@@ -227,8 +227,8 @@ absl::StatusOr<CompletedSpec> Complete(oci::RuntimeSpec spec,
                      "the unikernel has a network device");
   }
   const guest::Attachments attachments = {
-      network.interfaces,
-      BlockSourcesOf(spec, sources.root, sources.bundle), spec.annotations};
+      network.interfaces, BlockSourcesOf(spec, sources.root, sources.bundle),
+      spec.annotations};
   ASSIGN_OR_RETURN(spec.devices,
                    guest::MatchDevices(found.unikernel, attachments));
   ASSIGN_OR_RETURN(

@@ -83,9 +83,9 @@ absl::Status GuestTask::Prepare() {
     LogWarning(absl::StrCat("undoing: ", what, ": ", error.message()));
   });
   if (!spec_.complete) {
-    ASSIGN_OR_RETURN(CompletedSpec completed,
-                     CompleteSpec(spec_, {root.get(), request().bundle(),
-                                          host_.tender}));
+    ASSIGN_OR_RETURN(
+        CompletedSpec completed,
+        CompleteSpec(spec_, {root.get(), request().bundle(), host_.tender}));
     rollback.Add("images", [this] { return RemoveImages(request().bundle()); });
     spec_ = std::move(completed.spec);
     record_.taps = std::move(completed.taps);

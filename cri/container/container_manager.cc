@@ -237,11 +237,10 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
     return MakeImageVolume(images_, mount, record.id(),
                            VolumesOf(config_, record.id()));
   };
-  ASSIGN_OR_RETURN(
-      const Bundle bundle,
-      MakeBundle({pod, record.config(), image, *handler,
-                  CgroupsPathOf(record.cgroup()), record.bundle(), image_volume,
-                  guest::ProbeNode(), options_}));
+  ASSIGN_OR_RETURN(const Bundle bundle,
+                   MakeBundle({pod, record.config(), image, *handler,
+                               CgroupsPathOf(record.cgroup()), record.bundle(),
+                               image_volume, guest::ProbeNode(), options_}));
   RETURN_IF_ERROR(CheckTapsAreFree(record, bundle.taps));
   for (const std::string& note : bundle.notes) {
     spdlog::warn("container {}: {}", record.id(), note);

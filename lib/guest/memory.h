@@ -2,8 +2,8 @@
 #pragma once
 
 // How much memory a guest has. A container's memory limit is its guest's size,
-// in whole 2 MiB; what the tender and the kernel need beside it comes on top, as
-// the container's cgroup limit. Pure functions, any thread.
+// in whole 2 MiB; what the tender and the kernel need beside it comes on top,
+// as the container's cgroup limit. Pure functions, any thread.
 
 #include <cstdint>
 

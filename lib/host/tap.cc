@@ -2,7 +2,6 @@
 #include "lib/host/tap.h"
 
 #include <net/if.h>
-#include <net/if.h>
 #include <netlink/route/link.h>
 
 #include <optional>

@@ -233,9 +233,9 @@ TEST_F(GuestSpecTest, TheRootMayBeOfAMountThatIsDetached) {
   ASSERT_TRUE(root.valid());
   for (const char* path : {"/app.spt", "/link", "/../../app.spt", "--x"}) {
     spec_.args = {path};
-    ASSERT_OK_AND_ASSIGN(const CompletedSpec completed,
-                         CompleteSpec(spec_, {root.get(), dir_ / "bundle",
-                                              "/nonexistent"}));
+    ASSERT_OK_AND_ASSIGN(
+        const CompletedSpec completed,
+        CompleteSpec(spec_, {root.get(), dir_ / "bundle", "/nonexistent"}));
     EXPECT_EQ(completed.spec.unikernel, "/app.spt") << path;
   }
 }

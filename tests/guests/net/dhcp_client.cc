@@ -75,8 +75,8 @@ void Send(const Device& device, Type type, const Lease& lease) {
   Put16(udp, 68);
   Put16(udp + 2, 67);
   Put16(udp + 4, static_cast<uint16_t>(kUdp + size));
-  Put16(udp + 6,
-        TransportChecksum(Mapped(kNobody), Mapped(kEverybody), kProtocolUdp, udp, kUdp + size));
+  Put16(udp + 6, TransportChecksum(Mapped(kNobody), Mapped(kEverybody),
+                                   kProtocolUdp, udp, kUdp + size));
   std::byte* const ip = out + kEthernet;
   Put8(ip, 0x45);
   Put16(ip + 2, static_cast<uint16_t>(kIp + kUdp + size));
@@ -124,8 +124,8 @@ bool Take(const Device& device, size_t size, Type type, Type other,
   const size_t udp_size = Get16(ip + kIp + 4);
   if (udp_size < kUdp + kOptions || kEthernet + kIp + udp_size > size ||
       Checksum(ip, kIp) != 0 ||
-      TransportChecksum(Mapped({Get32(ip + 12)}), Mapped({Get32(ip + 16)}), kProtocolUdp,
-                        ip + kIp, udp_size) != 0 ||
+      TransportChecksum(Mapped({Get32(ip + 12)}), Mapped({Get32(ip + 16)}),
+                        kProtocolUdp, ip + kIp, udp_size) != 0 ||
       Get8(message) != 2 || Get32(message + 4) != kTransaction ||
       __builtin_memcmp(message + 28, device.mac, 6) != 0) {
     return false;

@@ -21,8 +21,8 @@ void UdpEcho::Receive(const Station& from,
   }
   // A checksum of 0 is one that the sender left out.
   if (Get16(data + 6) != 0 &&
-      TransportChecksum(from.address, interface_.AddressFor(from), kProtocolUdp, data,
-                        size) != 0) {
+      TransportChecksum(from.address, interface_.AddressFor(from), kProtocolUdp,
+                        data, size) != 0) {
     interface_.ReportBadChecksum("UDP", from.address);
     return;
   }
