@@ -12,14 +12,13 @@
 #include "cri/cgroup/place.h"
 #include "cri/checkpoint/use.h"
 #include "cri/container/image_volume.h"
+#include "cri/container/sharing.h"
 #include "cri/layout.h"
 #include "cri/log/log.h"
 #include "cri/metrics/instruments.h"
-#include "cri/state/networks.h"
 #include "lib/base/deadline.h"
 #include "lib/base/fault.h"
 #include "lib/base/file.h"
-#include "lib/guest/devices.h"
 #include "lib/guest/node_targets.h"
 #include "spdlog/spdlog.h"
 
@@ -88,26 +87,16 @@ absl::Status ContainerManager::CheckName(const Pod& pod,
   return absl::OkStatus();
 }
 
-absl::Status ContainerManager::CheckTapsAreFree(
-    const ContainerRecord& taker, const std::vector<std::string>& taps) const {
-  for (const auto& other : store_.ContainersOf(taker.pod_id())) {
-    const ContainerRecord record = other->record.Get();
-    if (record.id() == taker.id() ||
-        PhaseOf(record) == ContainerPhase::kExited) {
-      continue;
-    }
-    for (const std::string& taken : TapsOf(record)) {
-      if (std::find(taps.begin(), taps.end(), taken) == taps.end()) continue;
-      return absl::InvalidArgumentError(absl::StrCat(
-          "a network interface of the pod belongs to one unikernel at a time, "
-          "now to container \"",
-          record.config().metadata().name(), "\": make \"",
-          taker.config().metadata().name(),
-          "\" a pod of its own, or give it another interface (annotation ",
-          guest::kPodAnnotationNet, "DEVICE)"));
+Neighbours ContainerManager::NeighboursOf(const ContainerRecord& record) const {
+  Neighbours neighbours;
+  for (const auto& other : store_.ContainersOf(record.pod_id())) {
+    ContainerRecord neighbour = other->record.Get();
+    if (neighbour.id() != record.id() &&
+        PhaseOf(neighbour) != ContainerPhase::kExited) {
+      neighbours.push_back(std::move(neighbour));
     }
   }
-  return absl::OkStatus();
+  return neighbours;
 }
 
 std::string ContainerManager::FindMade(const Pod& pod,
@@ -237,11 +226,13 @@ absl::Status ContainerManager::Prepare(const PodRecord& pod,
     return MakeImageVolume(images_, mount, record.id(),
                            VolumesOf(config_, record.id()));
   };
+  const Neighbours neighbours = NeighboursOf(record);
+  const PodRecord seen = WithFreeTaps(pod, neighbours);
   ASSIGN_OR_RETURN(const Bundle bundle,
-                   MakeBundle({pod, record.config(), image, *handler,
+                   MakeBundle({seen, record.config(), image, *handler,
                                CgroupsPathOf(record.cgroup()), record.bundle(),
                                image_volume, guest::ProbeNode(), options_}));
-  RETURN_IF_ERROR(CheckTapsAreFree(record, bundle.taps));
+  RETURN_IF_ERROR(ShareInterfaces(pod, neighbours, record, bundle.taps));
   for (const std::string& note : bundle.notes) {
     spdlog::warn("container {}: {}", record.id(), note);
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// The containers of pods: one unikernel each, run by the pod's shim. A pod has
-// one network interface, and so at a time one container that is not over whose
-// unikernel has a network device; others are beside it or before it. Implements
+// The containers of pods: one unikernel each, run by the pod's shim. Those that
+// share an interface of the pod's are told apart by their ports
+// (cri/container/sharing.h). Implements
 // CreateContainer, StartContainer, StopContainer, RemoveContainer and
 // ReopenContainerLog of the CRI. Any thread. A container runs at most once; a
 // restart is a new container in the same pod.
@@ -95,8 +95,9 @@ class ContainerManager {
       const PodRecord& pod, const runtime::v1::ContainerConfig& config) const;
   absl::Status CheckName(const Pod& pod,
                          const runtime::v1::ContainerConfig& config) const;
-  absl::Status CheckTapsAreFree(const ContainerRecord& taker,
-                                const std::vector<std::string>& taps) const;
+  // The containers of the same pod that have not ended.
+  std::vector<ContainerRecord> NeighboursOf(
+      const ContainerRecord& record) const;
   // The id of what the same call has made already; empty: none.
   std::string FindMade(const Pod& pod, const ContainerRecord& record) const;
   void EndUnstartedBefore(const Pod& pod,

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/state/networks.h"
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
 namespace serai::cri {
 namespace {
 
@@ -16,6 +19,14 @@ std::vector<state::v1::PodNetwork> NetworksOf(
   networks.insert(networks.end(), record.more_networks().begin(),
                   record.more_networks().end());
   return networks;
+}
+
+std::string FurtherTapName(const std::string& own, int number) {
+  return absl::StrCat(own, "-", number);
+}
+
+bool IsTapAt(const std::string& tap, const std::string& own) {
+  return tap == own || absl::StartsWith(tap, own + "-");
 }
 
 std::vector<std::string> TapsOf(const state::v1::ContainerRecord& record) {

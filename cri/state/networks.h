@@ -18,4 +18,10 @@ std::vector<state::v1::PodNetwork> NetworksOf(
 // The taps that are devices of a container's guest.
 std::vector<std::string> TapsOf(const state::v1::ContainerRecord& record);
 
+// Of several guests at the interface whose tap is `own`, each further one's tap
+// is called so with a number after it: "serai0-2".
+std::string FurtherTapName(const std::string& own, int number);
+// Whether `tap` is at that interface.
+bool IsTapAt(const std::string& tap, const std::string& own);
+
 }  // namespace serai::cri

@@ -3,6 +3,7 @@
 
 #include <sys/sysinfo.h>
 
+#include <set>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -47,6 +48,31 @@ void Add(const host::CgroupUsage& more, host::CgroupUsage& sum) {
   sum.page_faults += more.page_faults;
   sum.major_page_faults += more.major_page_faults;
   sum.oom_kills += more.oom_kills;
+}
+
+void Add(const host::TrafficCounters& more, host::TrafficCounters& sum) {
+  sum.bytes += more.bytes;
+  sum.packets += more.packets;
+  sum.errors += more.errors;
+  sum.dropped += more.dropped;
+}
+
+void Add(const host::LinkCounters& more, host::LinkCounters& sum) {
+  Add(more.received, sum.received);
+  Add(more.sent, sum.sent);
+}
+
+// The taps that containers have beside the pod's own at its interface.
+std::set<std::string> FurtherTaps(
+    const std::string& own,
+    const std::vector<std::shared_ptr<Container>>& containers) {
+  std::set<std::string> taps;
+  for (const auto& container : containers) {
+    for (const std::string& tap : TapsOf(*container->record.Read())) {
+      if (tap != own && IsTapAt(tap, own)) taps.insert(tap);
+    }
+  }
+  return taps;
 }
 
 // Of a container or of a pod.
@@ -106,13 +132,17 @@ absl::StatusOr<v1::ContainerStats> StatsReader::OfContainer(
 absl::StatusOr<std::vector<StatsReader::InterfaceCounters>>
 StatsReader::CountersOf(const PodRecord& record) const {
   ASSIGN_OR_RETURN(const UniqueFd netns, host::OpenNetns(record.netns_path()));
+  const Containers containers = store_.ContainersOf(record.id());
   std::vector<InterfaceCounters> all;
   for (const state::v1::PodNetwork& network : NetworksOf(record)) {
-    ASSIGN_OR_RETURN(
-        const host::LinkCounters tap,
-        host::ReadLinkCounters(network.tap_on_node() ? -1 : netns.get(),
-                               network.tap()));
-    all.push_back({network.interface(), tap});
+    const int place = network.tap_on_node() ? -1 : netns.get();
+    ASSIGN_OR_RETURN(host::LinkCounters sum,
+                     host::ReadLinkCounters(place, network.tap()));
+    for (const std::string& tap : FurtherTaps(network.tap(), containers)) {
+      const auto more = host::ReadLinkCounters(place, tap);
+      if (more.ok()) Add(*more, sum);
+    }
+    all.push_back({network.interface(), sum});
   }
   return all;
 }

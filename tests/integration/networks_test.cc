@@ -4,6 +4,7 @@
 // has not, are a script that makes and answers what these do.
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/subprocess.h"
 #include "nlohmann/json.hpp"
@@ -197,7 +198,7 @@ TEST_F(NetworksTest, ARoutedPodThatIsToldAsCiliumTells) {
   RemoveAndExpectNothingLeft(web.pod);
 }
 
-TEST_F(NetworksTest, PointToPoint) {
+TEST_F(NetworksTest, APointToPointPair) {
   ASSERT_NO_FATAL_FAILURE(StartWith(
       R"({"cniVersion":"1.0.0","name":"ptp","plugins":[{"type":"ptp",
           "ipam":{"type":"host-local","dataDir":"@DIR@/ipam",
@@ -209,7 +210,7 @@ TEST_F(NetworksTest, PointToPoint) {
   RemoveAndExpectNothingLeft(web.pod);
 }
 
-TEST_F(NetworksTest, Macvlan) {
+TEST_F(NetworksTest, AMacvlanInterface) {
   ASSERT_NO_FATAL_FAILURE(
       Sh("ip link add srtm0 type veth peer name srtm1;"
          "ip link set srtm0 up; ip link set srtm1 up;"
@@ -236,7 +237,7 @@ TEST_F(NetworksTest, StaticAddressesOfBothFamilies) {
   RemoveAndExpectNothingLeft(web.pod);
 }
 
-TEST_F(NetworksTest, Ipv6Only) {
+TEST_F(NetworksTest, APodWithIpv6Only) {
   ASSERT_NO_FATAL_FAILURE(
       StartWith(Bridge(R"([{"subnet":"fd70::/64"}])", R"({"dst":"::/0"})")));
   const auto web = RunWeb();
@@ -260,7 +261,7 @@ TEST_F(NetworksTest, DualStackWithSeveralAddressesOfAFamily) {
   RemoveAndExpectNothingLeft(web.pod);
 }
 
-TEST_F(NetworksTest, ChainedPluginsOfDebians) {
+TEST_F(NetworksTest, PortmapBandwidthFirewallAndTuningInAChain) {
   ASSERT_NO_FATAL_FAILURE(StartWith(
       Bridge(R"([{"subnet":"10.73.0.0/24"}])", R"({"dst":"0.0.0.0/0"})",
              R"("isGateway":true,"ipMasq":true,"hairpinMode":true,)",
@@ -271,8 +272,13 @@ TEST_F(NetworksTest, ChainedPluginsOfDebians) {
           {"type":"tuning","mac":"02:00:00:00:73:01","mtu":1300})")));
   const auto web = RunWeb();
   ExpectAnswers(IpsOf(web.pod));
-  ASSERT_OK_AND_ASSIGN(const std::string log, LogOf(web.container));
-  EXPECT_THAT(log, HasSubstr("listening on"));
+  // 1 MB at 1 MB/s, but for what may come at once.
+  const absl::Time start = absl::Now();
+  ASSERT_OK_AND_ASSIGN(const std::string bytes,
+                       HttpGet(IpsOf(web.pod).front(), 80, "/bytes?n=1000000",
+                               absl::Seconds(20)));
+  EXPECT_GT(bytes.size(), 1000000u);
+  EXPECT_GT(absl::Now() - start, absl::Milliseconds(500));
   EXPECT_OK(node_->RemovePod(web.pod));
 }
 
@@ -281,7 +287,7 @@ class MtuTest : public NetworksTest,
 
 INSTANTIATE_TEST_SUITE_P(Networks, MtuTest, ::testing::Values(1280, 9000));
 
-TEST_P(MtuTest, IsTheGuestsToo) {
+TEST_P(MtuTest, TheMtuIsTheGuestsToo) {
   ASSERT_NO_FATAL_FAILURE(StartWith(
       Bridge(R"([{"subnet":"10.74.0.0/24"}])", R"({"dst":"0.0.0.0/0"})",
              absl::StrCat("\"isGateway\":true,\"mtu\":", GetParam(), ","))));
@@ -305,7 +311,7 @@ class SecondNetworkTest : public NetworksTest {
   }
 };
 
-TEST_F(SecondNetworkTest, ItsInterfaceIsTheSecondDevices) {
+TEST_F(SecondNetworkTest, ASecondInterfaceIsTheSecondDevices) {
   ASSERT_NO_FATAL_FAILURE(StartWithTwo());
   const auto run = RunGuest("twonets", node_->PodConfig("two"));
   ASSERT_OK(node_->WaitExited(run.container));
@@ -319,7 +325,7 @@ TEST_F(SecondNetworkTest, ItsInterfaceIsTheSecondDevices) {
   RemoveAndExpectNothingLeft(run.pod);
 }
 
-TEST_F(SecondNetworkTest, AnAnnotationTurnsThemRound) {
+TEST_F(SecondNetworkTest, AnAnnotationGivesADeviceItsInterface) {
   ASSERT_NO_FATAL_FAILURE(StartWithTwo());
   cri::PodSandboxConfig config = node_->PodConfig("two");
   (*config.mutable_annotations())["serai.dev/net.management"] = "eth0";
@@ -348,6 +354,107 @@ TEST_F(NetworksTest, ADeviceWithoutAnInterfaceIsRefused) {
               HasStatus(absl::StatusCode::kInvalidArgument,
                         "device \"management\" has nothing to attach"));
   RemoveAndExpectNothingLeft(pod);
+}
+
+class SharedInterfaceTest : public NetworksTest {
+ protected:
+  void StartShared() {
+    ASSERT_NO_FATAL_FAILURE(StartWith(
+        Bridge(R"([{"subnet":"10.81.0.0/24"}],[{"subnet":"fd81::/64"}])",
+               R"({"dst":"0.0.0.0/0"},{"dst":"::/0"})")));
+    ASSERT_OK_AND_ASSIGN(image_, node_->LoadGuests("web", {"web.spt"}));
+    ASSERT_OK_AND_ASSIGN(pod_, node_->RunPod("shared"));
+  }
+
+  // As kubelet asks for a container with this port.
+  absl::StatusOr<std::string> Create(const std::string& name, int port,
+                                     const std::string& declared,
+                                     unsigned attempt = 0) {
+    cri::ContainerConfig config = node_->ContainerConfig(
+        image_, {absl::StrCat("--port=", port), absl::StrCat("--name=", name)});
+    config.mutable_metadata()->set_name(name);
+    config.mutable_metadata()->set_attempt(attempt);
+    config.set_log_path(absl::StrCat(name, "/", attempt, ".log"));
+    if (!declared.empty()) {
+      (*config.mutable_annotations())["io.kubernetes.container.ports"] =
+          declared;
+    }
+    return node_->Create(pod_, config);
+  }
+  static std::string Declared(int port) {
+    return absl::StrCat(R"([{"name":"http","containerPort":)", port,
+                        R"(,"protocol":"TCP"}])");
+  }
+
+  void ExpectAnswer(int port, const std::string& name) {
+    for (const std::string& ip : IpsOf(pod_)) {
+      ASSERT_OK_AND_ASSIGN(const std::string page,
+                           HttpGetRetried(ip, port, "/"));
+      EXPECT_THAT(page, HasSubstr(absl::StrCat("called ", name)));
+    }
+  }
+
+  std::string image_;
+  std::string pod_;
+};
+
+TEST_F(SharedInterfaceTest, UnikernelsOfAPodAreToldApartByTheirPorts) {
+  ASSERT_NO_FATAL_FAILURE(StartShared());
+  ASSERT_OK_AND_ASSIGN(const std::string one, Create("one", 80, ""));
+  ASSERT_OK(node_->StartContainer(one));
+  ExpectAnswer(80, "one");
+  ASSERT_OK_AND_ASSIGN(const std::string two,
+                       Create("two", 8080, Declared(8080)));
+  ASSERT_OK(node_->StartContainer(two));
+  ASSERT_OK_AND_ASSIGN(const std::string three,
+                       Create("three", 9090, Declared(9090)));
+  ASSERT_OK(node_->StartContainer(three));
+  ExpectAnswer(8080, "two");
+  ExpectAnswer(9090, "three");
+  ExpectAnswer(80, "one");
+  ASSERT_OK_AND_ASSIGN(const std::string bytes,
+                       HttpGet(IpsOf(pod_).front(), 8080, "/bytes?n=1000000"));
+  EXPECT_GT(bytes.size(), 1000000u);
+  RemoveAndExpectNothingLeft(pod_);
+}
+
+TEST_F(SharedInterfaceTest, AContainerThatComesBackHasItsPortAgain) {
+  ASSERT_NO_FATAL_FAILURE(StartShared());
+  ASSERT_OK_AND_ASSIGN(const std::string one, Create("one", 80, Declared(80)));
+  ASSERT_OK_AND_ASSIGN(const std::string two,
+                       Create("two", 8080, Declared(8080)));
+  ASSERT_OK(node_->StartContainer(one));
+  ASSERT_OK(node_->StartContainer(two));
+  ExpectAnswer(8080, "two");
+  for (const auto& [container, name, port] :
+       {std::tuple(two, "two", 8080), std::tuple(one, "one", 80)}) {
+    ASSERT_OK(node_->StopContainer(container, 0));
+    ASSERT_OK_AND_ASSIGN(const std::string again,
+                         Create(name, port, Declared(port), 1));
+    ASSERT_OK(node_->StartContainer(again));
+    ExpectAnswer(80, "one");
+    ExpectAnswer(8080, "two");
+  }
+  RemoveAndExpectNothingLeft(pod_);
+}
+
+TEST_F(SharedInterfaceTest, UnikernelsThatCantBeToldApartAreRefused) {
+  ASSERT_NO_FATAL_FAILURE(StartShared());
+  ASSERT_OK(Create("one", 80, Declared(80)).status());
+  EXPECT_THAT(Create("two", 80, Declared(80)),
+              HasStatus(absl::StatusCode::kInvalidArgument,
+                        "containers \"one\" and \"two\" both declare port 80"));
+  EXPECT_THAT(Create("two", 8080, ""),
+              HasStatus(absl::StatusCode::kInvalidArgument,
+                        "container \"two\" shares interface eth0 with \"one\" "
+                        "and declares no ports"));
+  EXPECT_THAT(Create("two", 8080, R"([{"containerPort":"http"}])"),
+              HasStatus(absl::StatusCode::kInvalidArgument,
+                        "is no port with a number"));
+  // Another protocol's port is another port.
+  EXPECT_OK(Create("two", 8080, R"([{"containerPort":80,"protocol":"UDP"}])")
+                .status());
+  RemoveAndExpectNothingLeft(pod_);
 }
 
 TEST_F(NetworksTest, TwoWaysOutAreRefused) {
