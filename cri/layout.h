@@ -3,8 +3,8 @@
 
 // Where seraid keeps what. Below `root`: records (cri/state/store.h), the CNI
 // client's cache, the image store, and what was made of containers' volumes.
-// Below `state`, which is gone at reboot
-// like the kernel's objects that it names:
+// Below `state`, which is gone at reboot like the kernel's objects that it
+// names:
 //
 //   netns/<pod id>              the pod's network namespace, bind-mounted
 //   pods/<pod id>/              working directory of the pod's shim

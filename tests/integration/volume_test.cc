@@ -300,11 +300,11 @@ TEST_F(VolumeTest, AReadOnlyClaimCanBeReadAndAWriteIsAnErrorToTheGuest) {
 
 TEST_F(VolumeTest, ADiskThatIsWrittenIsOneGuestsAlone) {
   ASSERT_OK_AND_ASSIGN(const std::string image,
-                       node_->LoadGuests("ledger", {"ledger.spt"}));
+                       node_->LoadGuests("writer", {"blockrate.spt"}));
   const std::string volume = Volume("csi");
   PutDisk(volume + "/storage.img", 1 << 20);
-  const auto writer =
-      Config(image, "/storage", volume, false, {"--pause-ms=3600000"});
+  const auto writer = Config(image, "/storage", volume, false,
+                             {"--how=write", "--blocks=1000000000000"});
   ASSERT_OK_AND_ASSIGN(const std::string pod, node_->RunPod("first"));
   ASSERT_OK_AND_ASSIGN(const std::string first, node_->Create(pod, writer));
   ASSERT_OK(node_->StartContainer(first));
@@ -331,9 +331,8 @@ TEST_F(VolumeTest, ADiskThatNobodyWritesIsReadByMany) {
       node_->Create(pod, Config(reader, "/storage", volume, true,
                                 {"--blocks=1000000000000"})));
   ASSERT_OK(node_->StartContainer(held));
-  ASSERT_OK_AND_ASSIGN(
-      const auto status,
-      Run(Config(block_, "/storage", volume, true, {"--read-only"})));
+  ASSERT_OK_AND_ASSIGN(const auto status, Run(Config(block_, "/storage", volume,
+                                                     true, {"--read-only"})));
   EXPECT_EQ(status.exit_code(), 0);
   EXPECT_THAT(RunAndRead(Config(block_, "/storage", volume)),
               HasSubstr("is in use"));

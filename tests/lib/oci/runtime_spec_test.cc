@@ -42,6 +42,7 @@ RuntimeSpec FullSpec() {
   block.name = "storage";
   block.type = GuestDevice::Type::kBlock;
   block.path = "/dev/sdb";
+  block.beneath = block.path.substr(0, block.path.rfind('/'));
   block.read_only = true;
   spec.devices = {net, block};
   spec.annotations = {{"some.other/annotation", "value"}};
@@ -263,6 +264,12 @@ TEST(RuntimeSpecTest, NamesTheDeviceThatIsWrong) {
       {R"([{"name":"n","type":"block","path":"x"}])", "n: path is not abs"},
       {R"([{"name":"n","type":"block","path":"/x","readonly":1}])",
        "n: readonly is not true or false"},
+      {R"([{"name":"n","type":"block","path":"/x/y","beneath":"/z"}])",
+       "n: beneath is no directory that the path is in"},
+      {R"([{"name":"n","type":"block","path":"/x/","beneath":"/x/y"}])",
+       "n: beneath is no directory that the path is in"},
+      {R"([{"name":"n","type":"block","path":"/x","inImage":true}])",
+       "n: inImage of a device that can be written"},
       {R"([{"name":"n","type":"block","path":"/x"},)"
        R"({"name":"n","type":"net","tap":"t"}])",
        "n is there twice"}};
