@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stands in for a CNI plugin of the same name: runs the real one and appends
 // "<plugin> <command> <microseconds>" to times.log in the directory it was
-// called from. Lets the benchmark tell the plugins' time from ours.
+// called from. Lets the benchmark tell the plugins' time from ours. The real
+// one is in "real" below that directory, or else Debian's.
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,7 +22,8 @@ int main(int, char** argv) {
   const std::string self = argv[0];
   const size_t slash = self.find_last_of('/');
   const std::string name = self.substr(slash + 1);
-  std::string real = kRealPlugins + name;
+  std::string real = self.substr(0, slash) + "/real/" + name;
+  if (::access(real.c_str(), X_OK) != 0) real = kRealPlugins + name;
   char* const args[] = {real.data(), nullptr};
   const auto start = std::chrono::steady_clock::now();
   pid_t pid = -1;

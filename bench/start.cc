@@ -13,11 +13,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "bench/common/proc.h"
 #include "lib/base/file.h"
+#include "lib/base/subprocess.h"
 #include "nlohmann/json.hpp"
 #include "tests/support/test_node.h"
 
@@ -25,6 +27,8 @@ namespace serai {
 namespace {
 
 using testing::TestNode;
+
+constexpr char kTapBridge[] = "srttapbench";
 
 // Milliseconds of each step, in the order of their first use.
 class Samples {
@@ -188,9 +192,17 @@ void PrintJson(const Samples& samples, const std::vector<Weight>& weights) {
   std::printf("%s\n", out.dump(2).c_str());
 }
 
+void RemoveTapBridge() {
+  SubprocessSpec spec;
+  spec.program = "/sbin/ip";
+  spec.args = {"link", "delete", kTapBridge};
+  (void)RunSubprocess(spec).status();
+}
+
 // Links that have the timer called in the plugins' place.
 absl::Status LinkTimer(const std::string& timer, const std::string& directory) {
-  for (const char* plugin : {"bridge", "portmap", "firewall", "host-local"}) {
+  for (const char* plugin :
+       {"bridge", "portmap", "firewall", "host-local", "serai-tap"}) {
     const std::string link = JoinPath(directory, plugin);
     if (::symlink(timer.c_str(), link.c_str()) != 0) {
       return ErrnoStatus(errno, absl::StrCat("symlink ", link));
@@ -199,22 +211,56 @@ absl::Status LinkTimer(const std::string& timer, const std::string& directory) {
   return absl::OkStatus();
 }
 
-absl::Status Measure(const std::string& build, const std::string& guest,
-                     const std::vector<std::string>& chained, int pods,
+// Ours, and the network that it makes by itself or behind bridge.
+absl::StatusOr<std::string> TapNetwork(const std::string& build,
+                                       const std::string& directory,
+                                       bool behind) {
+  const std::string real = JoinPath(directory, "real");
+  RETURN_IF_ERROR(MakeDirs(real));
+  const std::string link = JoinPath(real, "serai-tap");
+  if (::symlink(JoinPath(build, "bin/serai-tap").c_str(), link.c_str()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("symlink ", link));
+  }
+  return absl::StrCat(
+      R"({"cniVersion":"1.0.0","name":"bench","plugins":[{"type":")",
+      behind ? "bridge" : "serai-tap", R"(","bridge":")", kTapBridge,
+      R"(","isGateway":true,"ipam":{"type":"host-local","dataDir":")",
+      directory, R"(/ipam","ranges":[[{"subnet":"10.215.0.0/16"}]],)",
+      R"("routes":[{"dst":"0.0.0.0/0"}]}})",
+      behind ? R"(,{"type":"serai-tap"})" : "", "]}");
+}
+
+struct Choice {
+  std::string guest = "web.hvt";
+  std::string network = "bridge";
+  std::vector<std::string> chained;
+  int pods = 50;
+};
+
+absl::Status Measure(const std::string& build, const Choice& choice,
                      bool json) {
+  const std::string& guest = choice.guest;
   const testing::TempDir plugins;
   RETURN_IF_ERROR(
       LinkTimer(JoinPath(build, "bench/plugin_timer"), plugins.path()));
   testing::NodeOptions options;
   options.plugin_dir = plugins.path();
-  options.chained = chained;
+  options.chained = choice.chained;
+  const bool of_ours = choice.network != "bridge";
+  if (of_ours) {
+    ASSIGN_OR_RETURN(options.conflist, TapNetwork(build, plugins.path(),
+                                                  choice.network == "behind"));
+  }
+  const absl::Cleanup no_bridge = [of_ours] {
+    if (of_ours) RemoveTapBridge();
+  };
   TestNode node(options);
   node.Start();
   ASSIGN_OR_RETURN(const std::string image, node.LoadGuests("web", {guest}));
   Samples warm_up;
   RETURN_IF_ERROR(Life(node, image, plugins.path(), 0, warm_up));
   Samples samples;
-  for (int i = 1; i <= pods; ++i) {
+  for (int i = 1; i <= choice.pods; ++i) {
     RETURN_IF_ERROR(Life(node, image, plugins.path(), i, samples));
   }
   ASSIGN_OR_RETURN(const std::vector<Weight> weights, Weigh(node, image));
@@ -228,22 +274,26 @@ absl::Status Measure(const std::string& build, const std::string& guest,
 int main(int argc, char** argv) {
   CLI::App app("Times the CRI calls of a pod's life against a private seraid");
   std::string build = "build/release";
-  std::string guest = "web.hvt";
-  std::vector<std::string> chained;
-  int pods = 50;
+  serai::Choice choice;
   bool json = false;
   app.add_option("--build", build, "Build tree")->capture_default_str();
-  app.add_option("--guest", guest, "Guest file in its guests/")
+  app.add_option("--guest", choice.guest, "Guest file in its guests/")
       ->capture_default_str();
-  app.add_option("--chain", chained, "Plugins after bridge: portmap, firewall")
+  app.add_option("--network", choice.network,
+                 "bridge; serai-tap in its place, or behind it")
+      ->check(CLI::IsMember({"bridge", "serai-tap", "behind"}))
+      ->capture_default_str();
+  app.add_option("--chain", choice.chained,
+                 "Plugins after bridge: portmap, firewall")
       ->delimiter(',');
-  app.add_option("--pods", pods, "How many lives")->capture_default_str();
+  app.add_option("--pods", choice.pods, "How many lives")
+      ->capture_default_str();
   app.add_flag("--json", json, "Print JSON");
   CLI11_PARSE(app, argc, argv);
   testing::InitGoogleTest();
   ::setenv("SERAI_BUILD_DIR", build.c_str(), 1);
   ::signal(SIGPIPE, SIG_IGN);
-  const absl::Status status = serai::Measure(build, guest, chained, pods, json);
+  const absl::Status status = serai::Measure(build, choice, json);
   if (status.ok()) return 0;
   std::fprintf(stderr, "start: %s\n", std::string(status.message()).c_str());
   return 1;

@@ -2,9 +2,11 @@
 // What the ways from the node's network to a guest cost: a tap that is the
 // other end of the wire, veth pair and bridge and redirect, a tap on a bridge.
 // Prints a Markdown table.
+#include <sched.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -33,23 +35,27 @@ struct Setting {
   size_t bytes;
 };
 
+absl::Status Enter(const UniqueFd& netns) {
+  return ::setns(netns.get(), CLONE_NEWNET) == 0
+             ? absl::OkStatus()
+             : ErrnoStatus(errno, "entering a namespace");
+}
+
 absl::StatusOr<std::unique_ptr<GuestProcess>> Start(
     const Setting& setting, const std::string& name, const Place& place,
     const std::vector<std::string>& more_args = {}) {
   std::vector<std::string> args = {"--ipv4=" + place.address + "/24"};
   args.insert(args.end(), more_args.begin(), more_args.end());
-  std::unique_ptr<GuestProcess> guest;
-  const auto start = [&] {
-    guest = std::make_unique<GuestProcess>(testing::GuestSpec{
-        name,
-        setting.target,
-        {"--net:service=" + place.tap, "--net-mac:service=" + place.mac},
-        args});
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(place.netns.valid()
-                      ? host::RunInNetns(place.netns.get(), start)
-                      : start());
+  // On this thread, with which the guest ends.
+  ASSIGN_OR_RETURN(const UniqueFd own,
+                   host::OpenNetns("/proc/thread-self/ns/net"));
+  if (place.netns.valid()) RETURN_IF_ERROR(Enter(place.netns));
+  auto guest = std::make_unique<GuestProcess>(testing::GuestSpec{
+      name,
+      setting.target,
+      {"--net:service=" + place.tap, "--net-mac:service=" + place.mac},
+      args});
+  RETURN_IF_ERROR(Enter(own));
   if (guest->WaitForOutput("listening on")) return guest;
   return absl::UnavailableError(absl::StrCat(name, ": ", guest->Output()));
 }

@@ -227,7 +227,8 @@ absl::Status SetEntries(const Steering& steering, uint32_t outer,
     if (before.index[place] != after.index[place]) changed.insert(place);
     const auto tap = std::find(links.begin(), links.end(), after.index[place]);
     if (tap == links.end()) continue;
-    for (const DeclaredPort& port : taps[tap - links.begin()].ports) {
+    const auto number = static_cast<size_t>(tap - links.begin());
+    for (const DeclaredPort& port : taps[number].ports) {
       ports[KeyOf(port)] = place;
     }
   }

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -106,7 +107,8 @@ class TapPluginTest : public ::testing::Test {
                 "CNI_NETNS=" + (dir_ / container),
                 "CNI_IFNAME=eth0",
                 "CNI_PATH=/usr/lib/cni"};
-    spec.env.insert(spec.env.end(), more_env.begin(), more_env.end());
+    // Of two with a name, a program finds the first.
+    spec.env.insert(spec.env.begin(), more_env.begin(), more_env.end());
     spec.input = config.dump();
     spec.directory = "/";
     const auto result = RunOn(node_, spec);
@@ -175,16 +177,18 @@ class TapPluginTest : public ::testing::Test {
   // Starts our web server on a tap in `netns`, and asks it from the node.
   std::string AskGuest(const UniqueFd& netns, const std::string& tap,
                        const std::string& mac, const std::string& address) {
-    std::unique_ptr<GuestProcess> guest;
     std::string answer;
-    EXPECT_OK(host::RunInNetns(netns.get(), [&] {
-      guest = std::make_unique<GuestProcess>(
-          GuestSpec{"web",
-                    "spt",
-                    {"--net:service=" + tap, "--net-mac:service=" + mac},
-                    {"--ipv4=" + address + "/24"}});
-      return absl::OkStatus();
-    }));
+    std::unique_ptr<GuestProcess> guest;
+    // On this thread, with which the guest ends.
+    const auto own = host::OpenNetns("/proc/thread-self/ns/net");
+    EXPECT_OK(own.status());
+    EXPECT_EQ(::setns(netns.get(), CLONE_NEWNET), 0);
+    guest = std::make_unique<GuestProcess>(
+        GuestSpec{"web",
+                  "spt",
+                  {"--net:service=" + tap, "--net-mac:service=" + mac},
+                  {"--ipv4=" + address + "/24"}});
+    EXPECT_EQ(::setns(own->get(), CLONE_NEWNET), 0);
     EXPECT_TRUE(guest->WaitForOutput("web: listening")) << guest->Output();
     EXPECT_OK(host::RunInNetns(node_.get(), [&] {
       const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));

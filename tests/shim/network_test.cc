@@ -3,6 +3,7 @@
 // its config.json names the namespace, and the shim does the rest.
 #include "cni/network.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -75,13 +76,17 @@ class ContainerNetworkTest : public ::testing::Test {
         dir_ / "conf/10-test.conflist",
         absl::StrCat(
             R"({"cniVersion": "0.4.0", "name": "test", "plugins": [
-                {"type": "bridge", "bridge": "br0", "isGateway": true,
+                {"type": ")",
+            FirstPlugin(), R"(", "bridge": "br0", "isGateway": true,
                  "ipam": {"type": "host-local", "dataDir": ")",
             dir_ / "ipam",
             R"(", "ranges": [[{"subnet": "10.66.0.0/24"}]],
-                 "routes": [{"dst": "0.0.0.0/0"}]}}]})")));
+                 "routes": [{"dst": "0.0.0.0/0"}]}})",
+            MorePlugins(), "]}")));
     cni_ = std::make_unique<cni::Client>(cni::Options{
-        dir_ / "conf", {"/opt/cni/bin", "/usr/lib/cni"}, dir_ / "cache"});
+        dir_ / "conf",
+        {"/opt/cni/bin", "/usr/lib/cni", JoinPath(BuildDir(), "bin")},
+        dir_ / "cache"});
     ASSERT_OK(InNode([&]() -> absl::Status {
       cni::Attachment attachment;
       attachment.container_id = kSandbox;
@@ -99,6 +104,9 @@ class ContainerNetworkTest : public ::testing::Test {
     EXPECT_OK(host::RemoveNetns(pod_));
     EXPECT_OK(host::RemoveNetns(node_));
   }
+
+  virtual std::string FirstPlugin() const { return "bridge"; }
+  virtual std::string MorePlugins() const { return ""; }
 
   absl::Status InNode(absl::FunctionRef<absl::Status()> work) {
     ASSIGN_OR_RETURN(const UniqueFd node, host::OpenNetns(node_));
@@ -178,6 +186,59 @@ TEST_F(ContainerNetworkTest, AGuestAnswersAtThePodsAddressAndLeavesNothing) {
     EXPECT_OK(shim_->Delete(id));
     EXPECT_EQ(PodState(), before);
   }
+}
+
+// With serai-tap as the network's first plugin, or its second.
+class TapPluginNetworkTest : public ContainerNetworkTest,
+                             public ::testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(ContainerNetworkTest::SetUp());
+    // A shim that is the node's, in whose namespace taps may be.
+    shim_.reset();
+    ASSERT_OK_AND_ASSIGN(own_, host::OpenNetns("/proc/thread-self/ns/net"));
+    ASSERT_OK_AND_ASSIGN(const UniqueFd node, host::OpenNetns(node_));
+    ASSERT_EQ(::setns(node.get(), CLONE_NEWNET), 0);
+    shim_ = std::make_unique<PodShim>();
+  }
+  void TearDown() override {
+    if (own_.valid()) EXPECT_EQ(::setns(own_.get(), CLONE_NEWNET), 0);
+    ContainerNetworkTest::TearDown();
+  }
+
+  std::string FirstPlugin() const override {
+    return GetParam() ? "serai-tap" : "bridge";
+  }
+  std::string MorePlugins() const override {
+    return GetParam() ? "" : R"(, {"type": "serai-tap"})";
+  }
+
+  UniqueFd own_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Forms, TapPluginNetworkTest, ::testing::Bool(),
+                         [](const auto& test) {
+                           return test.param ? "OnABridge" : "Chained";
+                         });
+
+TEST_P(TapPluginNetworkTest, ItsTapsAreUsedAndLeftAsTheyAre) {
+  ASSERT_OK(StartSandbox());
+  const auto links = [&] {
+    return absl::StrCat(RunIn(pod_, "ip -o link | cut -d: -f1,2"),
+                        RunIn(node_, "ip -o link | cut -d: -f1,2"));
+  };
+  const std::string before = links();
+  for (const std::string id : {"one", "two"}) {
+    ASSERT_OK(
+        CreateContainer(id, Container("web.spt", SandboxNetns()), "web.spt"));
+    ASSERT_OK(shim_->Start(id));
+    EXPECT_THAT(Get(), HasSubstr("200 OK")) << shim_->LogText(id, "stdout");
+    ASSERT_OK(shim_->Kill(id, SIGKILL));
+    EXPECT_EQ(shim_->Wait(id).value_or(0), 128U + SIGKILL);
+    EXPECT_OK(shim_->Delete(id));
+    EXPECT_EQ(links(), before);
+  }
+  EXPECT_OK(InNode([&] { return cni_->Check(kSandbox); }));
 }
 
 TEST_F(ContainerNetworkTest, AnHvtGuestIsFoundWithoutAWordOfIt) {
