@@ -112,6 +112,30 @@ TEST_F(ShimVolumeTest, AFileOfTheImageIsTheDiskThatThePodNames) {
   EXPECT_THAT(log, HasSubstr("SUCCESS"));
 }
 
+// seraid has found a file there; by now it is something else.
+TEST_F(ShimVolumeTest, ADiskIsCheckedAgainWhenItIsOpened) {
+  const std::string volume = Volume("csi");
+  oci::GuestDevice device;
+  device.name = "storage";
+  device.type = oci::GuestDevice::Type::kBlock;
+  device.path = volume + "/disk";
+  device.beneath = volume;
+  oci::RuntimeSpec spec = shim_.Spec("a", "block.spt");
+  spec.devices = {device};
+  constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+  ASSERT_OK(WriteFileAtomic(shim_ / "outside", std::string(4096, '\0')));
+  ASSERT_EQ(::symlink((shim_ / "outside").c_str(), device.path.c_str()), 0);
+  EXPECT_THAT(shim_.Create("a", spec),
+              HasStatus(kInvalid, "block device storage: disk leads out"));
+  ASSERT_OK(RemovePath(device.path));
+  ASSERT_EQ(::mkfifo(device.path.c_str(), 0600), 0);
+  EXPECT_THAT(shim_.Create("a", spec),
+              HasStatus(kInvalid, "disk is not a regular file"));
+  ASSERT_OK(RemovePath(device.path));
+  ASSERT_OK(WriteFileAtomic(device.path, std::string(100, '\0')));
+  EXPECT_THAT(shim_.Create("a", spec), HasStatus(kInvalid, "no multiple"));
+}
+
 TEST_F(ShimVolumeTest, WhatIsRefusedLeavesNothing) {
   const std::string volume = Volume("secret");
   ASSERT_OK(WriteFileAtomic(volume + "/" + std::string(101, 'n'), "x"));
