@@ -197,9 +197,10 @@ struct Daemon::Parts {
   Store store{config.root};
   EventHub events{[this](const Event& event) { return ToEvent(store, event); }};
   ExitWatcher watcher{cgroups, events};
-  OptionsCache options{OptionsDirectory(config), config.programs.tender};
-  ContainerManager containers{config,  shim_options, cgroups, image_source,
-                              options, store,        watcher, events};
+  OptionsCache guest_options{OptionsDirectory(config), config.programs.tender};
+  ContainerManager containers{config,       shim_options,  cgroups,
+                              image_source, guest_options, store,
+                              watcher,      events};
   PodManager pods{config, shim_options, cgroups, network,
                   store,  containers,   events};
   CheckpointManager checkpoints{config, store, pods, containers};
@@ -237,7 +238,8 @@ struct Daemon::Parts {
     if (containerd_images != nullptr) return;
     std::set<std::string> ids;
     for (const Image& image : images->List()) ids.insert(image.id);
-    options.Forget([&](const std::string& id) { return ids.count(id) > 0; });
+    guest_options.Forget(
+        [&](const std::string& id) { return ids.count(id) > 0; });
   }
 
   absl::Status ServeMetrics() {
