@@ -459,7 +459,7 @@ TEST_F(SharedInterfaceTest, UnikernelsThatCantBeToldApartAreRefused) {
 
 TEST_F(NetworksTest, TwoWaysOutAreRefused) {
   ASSERT_OK(WriteFileAtomic(plugins_ / "mode", "good"));
-  ASSERT_OK(WriteFileAtomic(plugins_ / "ways", R"(#!/bin/sh
+  ASSERT_OK(WriteFileAtomic(plugins_ / "ways", R"sh(#!/bin/sh
 input=$(cat)
 if [ "$CNI_COMMAND" = ADD ] && [ "$(cat "${0%/*}/mode")" = bad ]; then
   printf %s "$input" | /usr/lib/cni/tuning |
@@ -467,7 +467,7 @@ if [ "$CNI_COMMAND" = ADD ] && [ "$(cat "${0%/*}/mode")" = bad ]; then
 else
   printf %s "$input" | exec /usr/lib/cni/tuning
 fi
-)",
+)sh",
                             0755));
   ASSERT_NO_FATAL_FAILURE(
       StartWith(Bridge(R"([{"subnet":"10.77.0.0/24"}])",
@@ -483,7 +483,7 @@ fi
 
 TEST_F(NetworksTest, AnInterfaceThatVanishesIsRefused) {
   ASSERT_OK(WriteFileAtomic(plugins_ / "mode", "good"));
-  ASSERT_OK(WriteFileAtomic(plugins_ / "vanish", R"(#!/bin/sh
+  ASSERT_OK(WriteFileAtomic(plugins_ / "vanish", R"sh(#!/bin/sh
 if [ "$CNI_COMMAND" = ADD ] && [ "$(cat "${0%/*}/mode")" = bad ]; then
   nsenter --net="$CNI_NETNS" ip link delete "$CNI_IFNAME"
   exec sed -n 's/.*"prevResult"://p' <<EOF
@@ -491,7 +491,7 @@ $(tr -d '\n' | sed 's/}$//')
 EOF
 fi
 exec /usr/lib/cni/tuning
-)",
+)sh",
                             0755));
   ASSERT_NO_FATAL_FAILURE(
       StartWith(Bridge(R"([{"subnet":"10.78.0.0/24"}])", "",

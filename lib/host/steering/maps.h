@@ -17,9 +17,10 @@ enum {
   kSteeringOuter = 0,  // the pod's interface
   kSteeringFirst = 1,  // the tap of the first guest; then those of the others
   kSteeringLinks = 9,
+  kSteeringMask = 15,  // of places, so that the verifier sees their bound
 };
 struct SteeredLinks {
-  __u32 index[kSteeringLinks];
+  __u32 index[kSteeringMask + 1];
 };
 
 // Key of `flows`, whose value is the guest's place in `links`. What a guest

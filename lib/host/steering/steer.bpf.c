@@ -162,7 +162,7 @@ INLINE enum Audience Read(const struct __sk_buff* frame, bool outward,
 }
 
 INLINE __u32 LinkAt(const struct SteeredLinks* links, __u32 place) {
-  return place < kSteeringLinks ? links->index[place] : 0;
+  return links->index[place & kSteeringMask];
 }
 
 // The guest, as its place in `links`, to whom frames of the flow go.
