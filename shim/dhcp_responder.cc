@@ -74,7 +74,9 @@ absl::StatusOr<UniqueFd> OpenDhcpSocket(const std::string& tap) {
       SetOption(socket.get(), SOL_SOCKET, SO_RCVBUF, kReceiveBuffer));
   sockaddr_ll address = {};
   address.sll_family = AF_PACKET;
-  address.sll_protocol = htons(ETH_P_IP);
+  // Those of one protocol get what tc, which takes all of it to the pod's
+  // interface, has left over.
+  address.sll_protocol = htons(ETH_P_ALL);
   address.sll_ifindex = static_cast<int>(::if_nametoindex(tap.c_str()));
   if (address.sll_ifindex == 0) return ErrnoStatus(errno, tap);
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address),

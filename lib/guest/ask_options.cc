@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/file.h"
 #include "lib/base/subprocess.h"
@@ -28,6 +29,7 @@ constexpr int kFirstDescriptor = 3;
 constexpr size_t kSector = 512;
 // As the shim's tenders run (ADR 0009).
 constexpr int kTenderUser = 65533;
+constexpr int kTenderFailed = 1;
 
 // What the tender is given, by the numbers that it has it under.
 struct Command {
@@ -118,6 +120,11 @@ absl::StatusOr<GuestOptions> AskOptions(const AskRequest& request) {
   const absl::StatusOr<SubprocessResult> result = RunSubprocess(spec);
   if (absl::IsResourceExhausted(result.status())) return GuestOptions();
   RETURN_IF_ERROR(result.status());
+  // Only the tender has a stderr, and says there why it could not run a guest.
+  if (result->exit_code == kTenderFailed && !result->error_output.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StripAsciiWhitespace(result->error_output));
+  }
   return ParseHelp(result->output);
 }
 

@@ -31,7 +31,7 @@ inline constexpr absl::Duration kHvtAnswer = absl::Seconds(1);
 // one that needs more memory than is spent on a question. DEADLINE_EXCEEDED
 // when it had not ended in time, and was killed: another time it may. Another
 // error when it could not be asked: there is no tender, no /dev/kvm, no process
-// to be had.
+// to be had, or the tender says why it can't run it.
 absl::StatusOr<GuestOptions> AskOptions(const AskRequest& request);
 
 }  // namespace serai::guest

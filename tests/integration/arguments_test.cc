@@ -2,6 +2,7 @@
 // What guests are told: of their network and themselves, by arguments and by
 // DHCP; and that every word of a pod's author arrives as it was written.
 #include <arpa/inet.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -177,7 +178,7 @@ TEST_F(ArgumentsTest, AGuestIsToldWhatItTakesAndNothingElse) {
   EXPECT_THAT(Output(named.container), HasSubstr("servers tls:1.1.1.1\n"));
 }
 
-TEST_F(ArgumentsTest, AGuestWithoutAnAnswerIsToldItsAddressAlone) {
+TEST_F(ArgumentsTest, AGuestWithoutAnAnswerRunsAllTheSame) {
   node_->Start();
   ASSERT_OK_AND_ASSIGN(const auto run, node_->Run("hello", Load("hello")));
   ASSERT_OK(node_->WaitExited(run.container));
@@ -185,7 +186,7 @@ TEST_F(ArgumentsTest, AGuestWithoutAnAnswerIsToldItsAddressAlone) {
   // Nor one that does not end, which costs its own pod a moment.
   ASSERT_OK_AND_ASSIGN(const auto deaf, node_->Run("deaf", Load("deaf")));
   EXPECT_THAT(WaitForOutput(deaf.container, "running"), HasSubstr("running"));
-  EXPECT_THAT(node_->DaemonLog(), HasSubstr("asking /deaf.spt of image"));
+  EXPECT_THAT(node_->DaemonLog(), HasSubstr("asking /app.spt of image"));
 }
 
 TEST_F(ArgumentsTest, PodsOfAnImageAskOnceAndItsAnswerGoesWithIt) {
@@ -228,7 +229,8 @@ TEST_F(ArgumentsTest, PodsOfAnImageAskOnceAndItsAnswerGoesWithIt) {
   cri::RemoveImageResponse removed;
   Call call;
   ASSERT_TRUE(node_->images().RemoveImage(call.get(), remove, &removed).ok());
-  node_->Replace();
+  node_->Stop(SIGTERM);
+  node_->Start();
   EXPECT_THAT(Answers(), SizeIs(0));
 }
 
@@ -266,7 +268,7 @@ TEST_F(ArgumentsTest, TheAnnotationChoosesHowAGuestIsTold) {
   ASSERT_OK(node_->WaitExited(id));
   EXPECT_THAT(
       Output(id),
-      HasSubstr(R"(command line: {"cmdline":"hello.spt -c a\\ \\\"b\\\"")"
+      HasSubstr(R"(command line: {"cmdline":"app.spt -c a\\ \\\"b\\\"")"
                 R"(,"env":"A=x y","cwd":"/srv"})"
                 "\n"));
 

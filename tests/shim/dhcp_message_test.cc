@@ -92,10 +92,10 @@ DhcpFacts Facts() {
 // The options of an answer, by their codes; the rest was checked.
 std::map<int, std::string> OptionsOf(const std::string& frame) {
   std::map<int, std::string> options;
-  for (size_t at = kMessage + 240; at + 1 < frame.size();) {
+  for (size_t at = kMessage + 240; at < frame.size();) {
     const auto code = static_cast<uint8_t>(frame[at]);
     if (code == 255) return options;
-    const auto size = static_cast<uint8_t>(frame[at + 1]);
+    const auto size = static_cast<uint8_t>(frame.at(at + 1));
     options[code] = frame.substr(at + 2, size);
     at += 2 + size;
   }
@@ -241,8 +241,9 @@ TEST(DhcpTest, WhatIsNoRequestIsLeftAlone) {
   for (size_t size = 0; size < kMessage + 240; ++size) {
     EXPECT_FALSE(ParseDhcpRequest(good.substr(0, size))) << size;
   }
-  for (const size_t at : {12, 13, 14, 20, 21, 23, 30, 34, 35, 36, 37, 42, 43,
-                          44, 278, 279, 280, 281}) {
+  const std::vector<size_t> fixed = {12, 13, 14, 20, 21, 23,  30,  34,  35,
+                                     36, 37, 42, 43, 44, 278, 279, 280, 281};
+  for (const size_t at : fixed) {
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ 0x20);
     EXPECT_FALSE(ParseDhcpRequest(bad)) << at;

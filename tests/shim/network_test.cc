@@ -37,6 +37,7 @@ using ::serai::testing::HttpGetRetried;
 using ::serai::testing::PodShim;
 using ::serai::testing::SandboxAnnotations;
 using ::serai::testing::TempDir;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -250,6 +251,66 @@ TEST_F(ContainerNetworkTest, AnHvtGuestIsFoundWithoutAWordOfIt) {
   ASSERT_OK(shim_->Start("web"));
   EXPECT_THAT(Get(), HasSubstr("200 OK"));
   EXPECT_EQ(shim_->Info("web")->target(), "hvt");
+}
+
+// As containerd's CRI plugin says it.
+TEST_F(ContainerNetworkTest, AGuestIsToldItsNameAndNameServers) {
+  ASSERT_OK(StartSandbox());
+  ASSERT_OK(WriteFileAtomic(dir_ / "resolv.conf",
+                            "# DNS\nsearch default.svc\nnameserver 10.96.0.10\n"
+                            "nameserver fd00::a\nnameserver nobody\n"));
+  ContainerBundle web = Container("web.spt", SandboxNetns());
+  web.annotations["io.kubernetes.cri.sandbox-name"] = "pod-a";
+  web.mounts = {{{"destination", "/etc/resolv.conf"},
+                 {"type", "bind"},
+                 {"source", dir_ / "resolv.conf"},
+                 {"options", {"rbind", "ro"}}}};
+  ASSERT_OK(CreateContainer("web", web, "web.spt"));
+  ASSERT_OK(shim_->Start("web"));
+  EXPECT_THAT(Get(), HasSubstr("200 OK"));
+  EXPECT_THAT(shim_->LogText("web", "stdout"),
+              AllOf(HasSubstr("web: called pod-a\n"),
+                    HasSubstr("web: name servers tcp:10.96.0.10\n")));
+}
+
+TEST_F(ContainerNetworkTest, AGuestThatTakesNoAddressGetsItByDhcp) {
+  ASSERT_OK(StartSandbox());
+  const std::string before = PodState();
+  ContainerBundle dhcp = Container("dhcp.spt", SandboxNetns());
+  for (const std::string id : {"one", "two"}) {
+    ASSERT_OK(CreateContainer(id, dhcp, "dhcp.spt"));
+    ASSERT_OK(shim_->Start(id));
+    EXPECT_TRUE(shim_->WaitForLog(id, "listening"))
+        << shim_->LogText(id, "stdout");
+    EXPECT_THAT(shim_->LogText(id, "stdout"),
+                HasSubstr(absl::StrCat("dhcp: address ", ip_,
+                                       ", mask 255.255.255.0, gateway "
+                                       "10.66.0.1, server 10.66.0.1")));
+    // From outside, at that address.
+    EXPECT_THAT(RunIn(node_, "ping -c 1 -W 5 " + ip_), HasSubstr("1 received"));
+    ASSERT_OK(shim_->Kill(id, SIGKILL));
+    ASSERT_OK(shim_->Wait(id).status());
+    ASSERT_OK(shim_->Delete(id));
+    EXPECT_EQ(PodState(), before);
+  }
+}
+
+TEST_F(ContainerNetworkTest, RumprunsCommandLineIsOneObject) {
+  ASSERT_OK(StartSandbox());
+  ContainerBundle hello = Container("hello.spt", SandboxNetns());
+  hello.args = {"/hello.spt", "two words"};
+  hello.annotations["serai.dev/network-args"] = "rumprun";
+  ASSERT_OK(CreateContainer("hello", hello, "hello.spt"));
+  ASSERT_OK(shim_->Start("hello"));
+  ASSERT_OK(shim_->Wait("hello").status());
+  EXPECT_THAT(shim_->LogText("hello", "stdout"),
+              HasSubstr(R"(line: {"cmdline":"hello.spt 'two words'",)"
+                        R"("env":"PATH=/usr/bin:/bin","env":"HOSTNAME=pod",)"
+                        R"("cwd":"/"})"));
+  hello.annotations["dev.serai.arguments"] = "raw";
+  EXPECT_THAT(CreateContainer("raw", hello, "hello.spt"),
+              HasStatus(absl::StatusCode::kInvalidArgument,
+                        "dev.serai.arguments is not a pod's to give"));
 }
 
 TEST_F(ContainerNetworkTest, ASecondNetworkGuestIsToldWhoHasTheInterface) {

@@ -87,6 +87,12 @@ TEST_P(AskOptionsTest, WhatCanNotRunHasNoAnswer) {
   ASSERT_OK_AND_ASSIGN(const GuestOptions options, AskFile(dir / "app"));
   EXPECT_FALSE(options.known());
   EXPECT_FALSE(AskFile(dir / "app", dir / "no-tender").ok());
+  // What is the tender's fault says nothing of the guest.
+  ASSERT_OK(WriteFileAtomic(
+      dir / "tender", "#!/bin/sh\necho no namespaces >&2\nexit 1\n", 0755));
+  EXPECT_THAT(
+      AskFile(dir / "app", dir / "tender"),
+      HasStatus(absl::StatusCode::kFailedPrecondition, "no namespaces"));
 }
 
 }  // namespace

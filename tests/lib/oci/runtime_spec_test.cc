@@ -20,6 +20,8 @@ RuntimeSpec FullSpec() {
   RuntimeSpec spec;
   spec.root_path = "/var/lib/serai/unpacked/abc";
   spec.args = {"/app.hvt", "--name", "a \"b\" \\c", ""};
+  spec.env = {"A=b c", "A=d"};
+  spec.raw_args = true;
   spec.oom_score_adj = -5;
   spec.hostname = "pod";
   spec.network_namespace = "/run/serai/netns/x";
@@ -38,6 +40,7 @@ RuntimeSpec FullSpec() {
   net.tap = "serai0";
   net.mac = "02:00:00:Aa:bB:01";
   net.mtu = 1450;
+  net.lease = {"10.0.0.7", 32, "169.254.1.1", {"10.96.0.10"}, "pod"};
   GuestDevice block;
   block.name = "storage";
   block.type = GuestDevice::Type::kBlock;
@@ -134,6 +137,7 @@ TEST(RuntimeSpecTest, NamesTheMemberThatIsWrong) {
        "no unikernel"},
       {R"({"root":{"path":"/r"},"process":{"args":[5]}})", "process.args has"},
       {R"({"root":{"path":"/r"},"process":{"args":["a\u0000b"]}})", "NUL"},
+      {R"({"root":{"path":"/r"},"process":{"env":"A=b"}})", "process.env is"},
       {R"({"root":{"path":"/r"},"process":{"args":{}}})", "not an array"},
       {"{" + ok + R"(,"linux":{"namespaces":5}})", "linux.namespaces is not"},
       {"{" + ok + R"(,"linux":{"namespaces":[5]}})", "linux.namespaces has"},
@@ -226,7 +230,8 @@ TEST(RuntimeSpecTest, ZeroIsNoLimit) {
 }
 
 TEST(RuntimeSpecTest, APodCanNotGiveItselfTheHostsFiles) {
-  for (const char* key : {kDevicesAnnotation, kMemoryAnnotation}) {
+  for (const char* key :
+       {kDevicesAnnotation, kMemoryAnnotation, kArgumentsAnnotation}) {
     EXPECT_THAT(
         ParseRuntimeSpec(absl::StrCat(
             R"({"root":{"path":"/r"},"process":{"args":["a"]},"annotations":{")",
@@ -234,6 +239,15 @@ TEST(RuntimeSpecTest, APodCanNotGiveItselfTheHostsFiles) {
             R"(":"[]"}})")),
         HasStatus(kInvalid, "is not a pod's to give"));
   }
+}
+
+TEST(RuntimeSpecTest, ArgumentsAreRawWhereThatIsSaid) {
+  ASSERT_OK_AND_ASSIGN(
+      const RuntimeSpec raw,
+      ParseRuntimeSpec(WithAnnotation(kArgumentsAnnotation, R"("raw")")));
+  EXPECT_TRUE(raw.raw_args);
+  EXPECT_THAT(ParseRuntimeSpec(WithAnnotation(kArgumentsAnnotation, R"("x")")),
+              HasStatus(kInvalid, "is not \"raw\""));
 }
 
 TEST(RuntimeSpecTest, KnowsAPodsSandbox) {
@@ -261,6 +275,22 @@ TEST(RuntimeSpecTest, NamesTheDeviceThatIsWrong) {
       {R"([{"name":"n","type":"net","tap":"t","mac":"02-00-00-00-00-00"}])",
        "n: mac"},
       {R"([{"name":"n","type":"net","tap":"t","mtu":5}])", "n: mtu"},
+      {R"([{"name":"n","type":"net","tap":"t","dhcp":[]}])", "n: dhcp is not"},
+      {R"([{"name":"n","type":"net","tap":"t","dhcp":{}}])", "n: dhcp.address"},
+      {R"([{"name":"n","type":"net","tap":"t","dhcp":{"address":"::1"}}])",
+       "n: dhcp.address"},
+      {R"([{"name":"n","type":"net","tap":"t","dhcp":{"address":"1.2.3.4",)"
+       R"("prefixLength":33}}])",
+       "n: dhcp.prefixLength"},
+      {R"([{"name":"n","type":"net","tap":"t","dhcp":{"address":"1.2.3.4",)"
+       R"("gateway":"x"}}])",
+       "n: dhcp.gateway"},
+      {R"([{"name":"n","type":"net","tap":"t","dhcp":{"address":"1.2.3.4",)"
+       R"("dns":["::1"]}}])",
+       "n: dhcp.dns has"},
+      {R"([{"name":"n","type":"net","tap":"t","dhcp":{"address":"1.2.3.4",)"
+       R"("dns":"1.1.1.1"}}])",
+       "n: dhcp.dns is no array"},
       {R"([{"name":"n","type":"block","path":"x"}])", "n: path is not abs"},
       {R"([{"name":"n","type":"block","path":"/x","readonly":1}])",
        "n: readonly is not true or false"},
