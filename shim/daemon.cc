@@ -3,6 +3,7 @@
 
 #include <link.h>
 #include <malloc.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
