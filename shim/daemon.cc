@@ -3,6 +3,7 @@
 
 #include <link.h>
 #include <malloc.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -100,12 +101,15 @@ absl::Status RunDaemon(DaemonConfig config) {
   ASSIGN_OR_RETURN(const UniqueFd signals, OpenSignalFd({SIGCHLD, SIGTERM}));
   ASSIGN_OR_RETURN(const std::unique_ptr<EventLoop> loop, EventLoop::Create());
   Children children;
+  ASSIGN_OR_RETURN(const UniqueFd node_netns,
+                   OpenFile("/proc/self/ns/net", O_RDONLY));
   const TaskHost host = {*loop,
                          children,
                          config.tender,
                          OwnOomScoreAdj(),
                          config.namespace_name,
-                         config.pod};
+                         config.pod,
+                         node_netns.get()};
   ProtectFromOom();
   KeepHeapSmall();
   ForgetTheStart();

@@ -23,6 +23,7 @@
 #include "lib/solo5/unikernel.h"
 #include "shim/block_device.h"
 #include "shim/dhcp_responder.h"
+#include "shim/namespace_visit.h"
 
 namespace serai::shim {
 namespace {
@@ -169,19 +170,18 @@ absl::Status OpenTaps(const oci::RuntimeSpec& spec, bool on_node,
   return absl::OkStatus();
 }
 
-absl::Status OpenTapsInNetns(const oci::RuntimeSpec& spec, Guest& guest) {
-  RETURN_IF_ERROR(OpenTaps(spec, /*on_node=*/true, guest));
-  if (!guest.netns.valid()) return OpenTaps(spec, /*on_node=*/false, guest);
-  ASSIGN_OR_RETURN(const UniqueFd own, OpenFile("/proc/self/ns/net", O_RDONLY));
-  if (::setns(guest.netns.get(), CLONE_NEWNET) != 0) {
-    return ErrnoStatus(errno, "entering the pod's network namespace");
+// The shim itself may be in either namespace: under containerd it is the pod's
+// sandbox.
+absl::Status OpenAllTaps(const oci::RuntimeSpec& spec, int node_netns,
+                         Guest& guest) {
+  if (HasTapOnNode(spec)) {
+    RETURN_IF_ERROR(
+        InNetns(node_netns,
+                [&] { return OpenTaps(spec, /*on_node=*/true, guest); }),
+        "the node's network namespace");
   }
-  absl::Status status = OpenTaps(spec, /*on_node=*/false, guest);
-  if (::setns(own.get(), CLONE_NEWNET) != 0) {
-    status = FirstError(std::move(status),
-                        ErrnoStatus(errno, "leaving the network namespace"));
-  }
-  return status;
+  const auto open = [&] { return OpenTaps(spec, /*on_node=*/false, guest); };
+  return guest.netns.valid() ? InNetns(guest.netns.get(), open) : open();
 }
 
 absl::StatusOr<UniqueFd> OpenKvm() {
@@ -194,7 +194,14 @@ absl::StatusOr<UniqueFd> OpenKvm() {
 
 }  // namespace
 
-absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec, int root) {
+bool HasTapOnNode(const oci::RuntimeSpec& spec) {
+  return std::any_of(
+      spec.devices.begin(), spec.devices.end(),
+      [](const oci::GuestDevice& device) { return device.tap_on_node; });
+}
+
+absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec, int root,
+                                int node_netns) {
   Guest guest;
   ASSIGN_OR_RETURN(guest.kernel, OpenUnikernel(root, spec.unikernel_path()));
   // Some KiB: on the heap, which shrinks again.
@@ -220,7 +227,7 @@ absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec, int root) {
     if (spec.devices[i].type != oci::GuestDevice::Type::kBlock) continue;
     ASSIGN_OR_RETURN(guest.devices[i], OpenBlockDevice(spec.devices[i], root));
   }
-  RETURN_IF_ERROR(OpenTapsInNetns(spec, guest));
+  RETURN_IF_ERROR(OpenAllTaps(spec, node_netns, guest));
   return guest;
 }
 

@@ -25,7 +25,7 @@ struct Guest {
   std::vector<UniqueFd> devices;  // as spec.devices
   // As spec.devices: for those with a lease, of dhcp_responder.h.
   std::vector<UniqueFd> dhcp;
-  SnapshotFiles snapshot;         // to go on from; invalid: none
+  SnapshotFiles snapshot;  // to go on from; invalid: none
 };
 
 // Opens everything that `spec`, which is complete, names. The unikernel's path
@@ -35,8 +35,12 @@ struct Guest {
 // specification is at fault, FAILED_PRECONDITION where this machine lacks
 // something (/dev/kvm). Nothing is left behind but what the result owns.
 //
-// Enters the pod's network namespace for a moment: for a program with one
-// thread.
-absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec, int root);
+// Enters the pod's network namespace for a moment, and the node's,
+// `node_netns`, when there are taps in it: for a program with one thread.
+absl::StatusOr<Guest> OpenGuest(const oci::RuntimeSpec& spec, int root,
+                                int node_netns);
+
+// Whether one of its taps is in the node's network namespace.
+bool HasTapOnNode(const oci::RuntimeSpec& spec);
 
 }  // namespace serai::shim

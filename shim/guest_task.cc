@@ -17,6 +17,7 @@
 #include "shim/guest.h"
 #include "shim/guest_spec.h"
 #include "shim/log.h"
+#include "shim/namespace_visit.h"
 #include "shim/pod_network.h"
 #include "shim/rootfs.h"
 
@@ -41,12 +42,6 @@ uint64_t NumberIn(const nlohmann::json& object, const char* name) {
   return found != object.end() && found->is_number_unsigned()
              ? found->get<uint64_t>()
              : 0;
-}
-
-bool HasTapOnNode(const oci::RuntimeSpec& spec) {
-  return std::any_of(
-      spec.devices.begin(), spec.devices.end(),
-      [](const oci::GuestDevice& device) { return device.tap_on_node; });
 }
 
 }  // namespace
@@ -91,7 +86,7 @@ absl::Status GuestTask::Prepare() {
     record_.taps = std::move(completed.taps);
     rollback.Add("taps", [this] { return RemoveTaps(); });
   }
-  ASSIGN_OR_RETURN(Guest guest, OpenGuest(spec_, root.get()));
+  ASSIGN_OR_RETURN(Guest guest, OpenGuest(spec_, root.get(), host_.node_netns));
   target_ = guest.target;
   RETURN_IF_ERROR(AnswerDhcp(guest));
   if (!request().checkpoint().empty()) {
@@ -406,10 +401,13 @@ void GuestTask::Devices(OnDevices done) {
   v1::DevicesResponse response;
   AddNetCounters(spec_.devices, /*on_node=*/false, *net_dev, response);
   if (HasTapOnNode(spec_)) {
-    const absl::StatusOr<std::string> nodes =
-        ReadFile("/proc/self/net/dev", kMaxNetDev);
-    if (!nodes.ok()) return done(nodes.status());
-    AddNetCounters(spec_.devices, /*on_node=*/true, *nodes, response);
+    const absl::Status added = InNetns(host_.node_netns, [&]() -> absl::Status {
+      ASSIGN_OR_RETURN(const std::string nodes,
+                       ReadFile("/proc/self/net/dev", kMaxNetDev));
+      AddNetCounters(spec_.devices, /*on_node=*/true, nodes, response);
+      return absl::OkStatus();
+    });
+    if (!added.ok()) return done(added);
   }
   if (target_ != solo5::Target::kHvt || paused_) return done(response);
   const absl::Status asked = pidfd_->SendSignal(SIGUSR1);

@@ -17,6 +17,7 @@ struct TaskHost {
   int oom_score_adj = 0;  // for a task whose specification names none
   std::string ns;         // containerd's namespace
   std::string pod;        // the id that the shim was started for
+  int node_netns = -1;    // the namespace that the shim was started in
 };
 
 }  // namespace serai::shim

@@ -203,7 +203,9 @@ class TapPluginNetworkTest : public ContainerNetworkTest,
     shim_ = std::make_unique<PodShim>();
   }
   void TearDown() override {
-    if (own_.valid()) EXPECT_EQ(::setns(own_.get(), CLONE_NEWNET), 0);
+    if (own_.valid()) {
+      EXPECT_EQ(::setns(own_.get(), CLONE_NEWNET), 0);
+    }
     ContainerNetworkTest::TearDown();
   }
 
