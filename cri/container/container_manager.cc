@@ -91,12 +91,37 @@ Neighbours ContainerManager::NeighboursOf(const ContainerRecord& record) const {
   Neighbours neighbours;
   for (const auto& other : store_.ContainersOf(record.pod_id())) {
     ContainerRecord neighbour = other->record.Get();
-    if (neighbour.id() != record.id() &&
-        PhaseOf(neighbour) != ContainerPhase::kExited) {
-      neighbours.push_back(std::move(neighbour));
-    }
+    if (neighbour.id() == record.id()) continue;
+    const bool ended = PhaseOf(neighbour) == ContainerPhase::kExited;
+    (ended ? neighbours.ended : neighbours.living)
+        .push_back(std::move(neighbour));
   }
   return neighbours;
+}
+
+absl::Status ContainerManager::ShareInterfaces(
+    Pod& pod, std::vector<ContainerRecord> guests,
+    const ContainerRecord& taker) {
+  guests.push_back(taker);
+  ASSIGN_OR_RETURN(const std::vector<Sharing> sharings,
+                   PlanSharing(*pod.record.Read(), guests));
+  if (sharings.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(pod.record.Change([](PodRecord& r) { r.set_shared(true); }));
+  return Share(*pod.record.Read(), sharings);
+}
+
+void ContainerManager::ShareAnew(const Pod& pod,
+                                 const ContainerRecord& gone) const {
+  const std::shared_ptr<const PodRecord> record = pod.record.Read();
+  if (!record->shared() || !IsReady(pod, *record)) return;
+  const absl::StatusOr<std::vector<Sharing>> sharings =
+      PlanSharing(*record, NeighboursOf(gone).living);
+  const absl::Status shared =
+      sharings.ok() ? Share(*record, *sharings) : sharings.status();
+  if (!shared.ok()) {
+    spdlog::warn("pod {}: leading to its containers without {}: {}", pod.id,
+                 gone.id(), std::string(shared.message()));
+  }
 }
 
 std::string ContainerManager::FindMade(const Pod& pod,
@@ -194,9 +219,10 @@ absl::StatusOr<std::string> ContainerManager::Create(
   auto container =
       std::make_shared<Container>(store_.ContainerPath(record.id()), record);
   absl::Status status = container->record.Save();
-  if (status.ok()) status = Prepare(pod_record, *container);
+  if (status.ok()) status = Prepare(*pod, *container);
   if (status.ok()) status = FaultPoint("container.commit");
   if (!status.ok()) {
+    ShareAnew(*pod, record);
     // The record goes last: it is what a restart undoes the rest by.
     absl::Status undone = images_.Release(record.id());
     undone = FirstError(undone, RemoveFiles(config_, record));
@@ -212,27 +238,30 @@ absl::StatusOr<std::string> ContainerManager::Create(
   return record.id();
 }
 
-absl::Status ContainerManager::Prepare(const PodRecord& pod,
-                                       Container& container) {
+absl::Status ContainerManager::Prepare(Pod& pod, Container& container) {
   RETURN_IF_ERROR(FaultPoint("container.record"));
-  const ContainerRecord record = container.record.Get();
+  const PodRecord pod_record = pod.record.Get();
+  ContainerRecord record = container.record.Get();
   ASSIGN_OR_RETURN(
       const Image image,
       images_.Acquire(record.config().image().image(), record.id()));
   RETURN_IF_ERROR(FaultPoint("container.image"));
   ASSIGN_OR_RETURN(const HandlerConfig* const handler,
-                   FindHandler(config_, pod.handler()));
+                   FindHandler(config_, pod_record.handler()));
   const auto image_volume = [&](const runtime::v1::Mount& mount) {
     return MakeImageVolume(images_, mount, record.id(),
                            VolumesOf(config_, record.id()));
   };
   const Neighbours neighbours = NeighboursOf(record);
-  const PodRecord seen = WithFreeTaps(pod, neighbours);
+  const PodRecord seen =
+      WithFreeTaps(pod_record, neighbours, record.config().metadata().name());
   ASSIGN_OR_RETURN(const Bundle bundle,
                    MakeBundle({seen, record.config(), image, *handler,
                                CgroupsPathOf(record.cgroup()), record.bundle(),
                                image_volume, guest::ProbeNode(), options_}));
-  RETURN_IF_ERROR(ShareInterfaces(pod, neighbours, record, bundle.taps));
+  *record.mutable_taps() = {bundle.taps.begin(), bundle.taps.end()};
+  RETURN_IF_ERROR(ShareInterfaces(pod, neighbours.living, record));
+  RETURN_IF_ERROR(FaultPoint("container.shared"));
   for (const std::string& note : bundle.notes) {
     spdlog::warn("container {}: {}", record.id(), note);
   }
@@ -440,6 +469,7 @@ absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
   RETURN_IF_ERROR(container.record.Erase());
   RETURN_IF_ERROR(FaultPoint("container.erased"));
   store_.RemoveContainer(container.id);
+  ShareAnew(pod, record);
   events_.Emit(runtime::v1::CONTAINER_DELETED_EVENT, container.id, pod.id);
   return absl::OkStatus();
 }

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "cri/config/config.h"
 #include "cri/container/exit_watcher.h"
+#include "cri/container/sharing.h"
 #include "cri/events/event_hub.h"
 #include "cri/image/source.h"
 #include "cri/state/store.h"
@@ -95,9 +96,13 @@ class ContainerManager {
       const PodRecord& pod, const runtime::v1::ContainerConfig& config) const;
   absl::Status CheckName(const Pod& pod,
                          const runtime::v1::ContainerConfig& config) const;
-  // The containers of the same pod that have not ended.
-  std::vector<ContainerRecord> NeighboursOf(
-      const ContainerRecord& record) const;
+  Neighbours NeighboursOf(const ContainerRecord& record) const;
+  // Writes down that the pod's guests share interfaces, and has them do so.
+  absl::Status ShareInterfaces(Pod& pod, std::vector<ContainerRecord> guests,
+                               const ContainerRecord& taker);
+  // After a container that shared the pod's interfaces is gone, or came to
+  // nothing.
+  void ShareAnew(const Pod& pod, const ContainerRecord& gone) const;
   // The id of what the same call has made already; empty: none.
   std::string FindMade(const Pod& pod, const ContainerRecord& record) const;
   void EndUnstartedBefore(const Pod& pod,
@@ -105,7 +110,7 @@ class ContainerManager {
   // Writes down that it will never run.
   void EndUnstarted(Container& container, const char* reason,
                     absl::string_view message);
-  absl::Status Prepare(const PodRecord& pod, Container& container);
+  absl::Status Prepare(Pod& pod, Container& container);
   absl::Status Rebundle(const PodRecord& pod,
                         const ContainerRecord& record) const;
   absl::Status Limit(const PodRecord& pod, const ContainerRecord& record) const;

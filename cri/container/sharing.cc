@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cri/state/networks.h"
-#include "lib/base/fault.h"
 #include "lib/host/netns.h"
 #include "lib/host/tap.h"
 
@@ -19,8 +19,6 @@ namespace {
 using host::DeclaredPort;
 using nlohmann::json;
 using state::v1::PodNetwork;
-
-constexpr size_t kMaxPorts = 256;
 
 // The tap that the guest has at the interface; empty: none.
 std::string TapAt(const std::vector<std::string>& taps,
@@ -80,20 +78,26 @@ absl::StatusOr<Sharer> ReadSharer(const ContainerRecord& container,
   return sharer;
 }
 
-// The last one is the taker.
-absl::Status CheckCanBeSteered(const std::string& interface,
+// The last one is to be made.
+absl::Status CheckCanBeSteered(const PodNetwork& network,
                                const std::vector<Sharer>& sharers) {
   const Sharer& taker = sharers.back();
+  const std::string taker_name = NameOf(*taker.container);
   if (sharers.size() > host::kMaxSteered) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(sharers.size(), " containers want interface ", interface,
-                     "; ", host::kMaxSteered, " can share it"));
-  }
-  const std::string other = NameOf(*sharers.front().container);
-  if (taker.tap.ports.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "container ", NameOf(*taker.container), " shares interface ", interface,
-        " with ", other,
+        sharers.size(), " containers want interface ", network.interface(),
+        "; ", host::kMaxSteered, " can share it"));
+  }
+  if (network.tap_on_node()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "interface ", network.interface(),
+        " is a tap on the node's bridge, which one unikernel can have: make ",
+        taker_name, " a pod of its own"));
+  }
+  if (taker.tap.ports.empty() && taker.tap.name != network.tap()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "container ", taker_name, " shares interface ", network.interface(),
+        " with ", NameOf(*sharers.front().container),
         " and declares no ports, by which what arrives could be led to it: "
         "declare its ports, give it another interface (annotation "
         "serai.dev/net.DEVICE) or make it a pod of its own"));
@@ -105,10 +109,10 @@ absl::Status CheckCanBeSteered(const std::string& interface,
           0) {
         continue;
       }
-      return absl::InvalidArgumentError(absl::StrCat(
-          "containers ", NameOf(*sharer.container), " and ",
-          NameOf(*taker.container), " both declare port ", port.number,
-          ", at one interface: one of them can have it"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("containers ", NameOf(*sharer.container), " and ",
+                       taker_name, " both declare port ", port.number,
+                       ", at one interface: one of them can have it"));
     }
   }
   return absl::OkStatus();
@@ -128,28 +132,49 @@ absl::Status MakeTap(int netns, const PodNetwork& network,
   return absl::IsAlreadyExists(made) ? absl::OkStatus() : made;
 }
 
-absl::Status Share(const PodRecord& pod, const PodNetwork& network,
-                   const std::vector<Sharer>& sharers) {
-  RETURN_IF_ERROR(CheckCanBeSteered(network.interface(), sharers));
-  if (network.tap_on_node()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "interface ", network.interface(),
-        " is a tap on the node's bridge, which one unikernel can have: make ",
-        NameOf(*sharers.back().container), " a pod of its own"));
-  }
-  ASSIGN_OR_RETURN(const UniqueFd netns, host::OpenNetns(pod.netns_path()));
+std::vector<host::SteeredTap> TapsFor(const PodNetwork& network,
+                                      const std::vector<Sharer>& sharers) {
   // What is nobody's is the first one's, whether it runs or is to come back.
   std::vector<host::SteeredTap> taps = {{network.tap()}};
   for (const Sharer& sharer : sharers) {
     if (sharer.tap.name == network.tap()) {
       taps.front() = sharer.tap;
-      continue;
+    } else {
+      taps.push_back(sharer.tap);
     }
-    RETURN_IF_ERROR(MakeTap(netns.get(), network, sharer.tap.name));
-    taps.push_back(sharer.tap);
   }
-  RETURN_IF_ERROR(FaultPoint("container.tap"));
-  return host::Steer(netns.get(), network.interface(), taps);
+  return taps;
+}
+
+// Those that a container can't have.
+std::set<std::string> TakenTaps(const Neighbours& neighbours, bool shared,
+                                const std::string& name) {
+  std::set<std::string> taken;
+  std::set<std::string> alive;
+  for (const ContainerRecord& living : neighbours.living) {
+    alive.insert(living.config().metadata().name());
+    for (std::string& tap : TapsOf(living)) taken.insert(std::move(tap));
+  }
+  if (!shared) return taken;
+  for (const ContainerRecord& ended : neighbours.ended) {
+    const std::string& other = ended.config().metadata().name();
+    if (other == name || alive.count(other) > 0) continue;
+    for (std::string& tap : TapsOf(ended)) taken.insert(std::move(tap));
+  }
+  return taken;
+}
+
+// What the container's last attempt had at the interface; empty: nothing.
+std::string TapBefore(const Neighbours& neighbours, const std::string& name,
+                      const std::string& own) {
+  const ContainerRecord* last = nullptr;
+  for (const ContainerRecord& ended : neighbours.ended) {
+    if (ended.config().metadata().name() == name &&
+        (last == nullptr || ended.created_at_ns() > last->created_at_ns())) {
+      last = &ended;
+    }
+  }
+  return last == nullptr ? "" : TapAt(TapsOf(*last), own);
 }
 
 }  // namespace
@@ -161,10 +186,10 @@ absl::StatusOr<std::vector<DeclaredPort>> DeclaredPorts(
   if (annotation == config.annotations().end()) return ports;
   const json list = json::parse(annotation->second, nullptr,
                                 /*allow_exceptions=*/false);
-  if (!list.is_array() || list.size() > kMaxPorts) {
+  if (!list.is_array() || list.size() > host::kMaxSteeredPorts) {
     return absl::InvalidArgumentError(
         absl::StrCat("annotation ", kPortsAnnotation, " is no list of at most ",
-                     kMaxPorts, " ports"));
+                     host::kMaxSteeredPorts, " ports"));
   }
   for (const json& entry : list) {
     ASSIGN_OR_RETURN(const DeclaredPort port, ReadPort(entry));
@@ -173,20 +198,16 @@ absl::StatusOr<std::vector<DeclaredPort>> DeclaredPorts(
   return ports;
 }
 
-PodRecord WithFreeTaps(PodRecord pod, const Neighbours& neighbours) {
-  const auto is_taken = [&](const std::string& tap) {
-    return std::any_of(neighbours.begin(), neighbours.end(),
-                       [&](const ContainerRecord& neighbour) {
-                         const auto taps = TapsOf(neighbour);
-                         return std::count(taps.begin(), taps.end(), tap) > 0;
-                       });
-  };
+PodRecord WithFreeTaps(PodRecord pod, const Neighbours& neighbours,
+                       const std::string& name) {
+  const std::set<std::string> taken = TakenTaps(neighbours, pod.shared(), name);
   const auto free_one = [&](const std::string& own) {
-    std::string name = own;
-    for (int number = 2; is_taken(name); ++number) {
-      name = FurtherTapName(own, number);
+    std::string tap = pod.shared() ? TapBefore(neighbours, name, own) : own;
+    if (tap.empty()) tap = own;
+    for (int number = 2; taken.count(tap) > 0; ++number) {
+      tap = FurtherTapName(own, number);
     }
-    return name;
+    return tap;
   };
   pod.set_tap(free_one(pod.tap()));
   for (PodNetwork& network : *pod.mutable_more_networks()) {
@@ -195,23 +216,36 @@ PodRecord WithFreeTaps(PodRecord pod, const Neighbours& neighbours) {
   return pod;
 }
 
-absl::Status ShareInterfaces(const PodRecord& pod, const Neighbours& neighbours,
-                             const ContainerRecord& taker,
-                             const std::vector<std::string>& taps) {
+absl::StatusOr<std::vector<Sharing>> PlanSharing(
+    const PodRecord& pod, const std::vector<ContainerRecord>& guests) {
+  std::vector<Sharing> sharings;
   for (const PodNetwork& network : NetworksOf(pod)) {
-    const std::string wanted = TapAt(taps, network.tap());
-    if (wanted.empty()) continue;
     std::vector<Sharer> sharers;
-    for (const ContainerRecord& neighbour : neighbours) {
-      std::string tap = TapAt(TapsOf(neighbour), network.tap());
+    for (const ContainerRecord& guest : guests) {
+      std::string tap = TapAt(TapsOf(guest), network.tap());
       if (tap.empty()) continue;
-      ASSIGN_OR_RETURN(Sharer sharer, ReadSharer(neighbour, std::move(tap)));
+      ASSIGN_OR_RETURN(Sharer sharer, ReadSharer(guest, std::move(tap)));
       sharers.push_back(std::move(sharer));
     }
-    if (sharers.empty()) continue;
-    ASSIGN_OR_RETURN(Sharer sharer, ReadSharer(taker, wanted));
-    sharers.push_back(std::move(sharer));
-    RETURN_IF_ERROR(Share(pod, network, sharers));
+    const bool alone =
+        sharers.size() == 1 && sharers[0].tap.name == network.tap();
+    if (sharers.empty() || (alone && !pod.shared())) continue;
+    RETURN_IF_ERROR(CheckCanBeSteered(network, sharers));
+    sharings.push_back({network, TapsFor(network, sharers)});
+  }
+  return sharings;
+}
+
+absl::Status Share(const PodRecord& pod, const std::vector<Sharing>& sharings) {
+  if (sharings.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const UniqueFd netns, host::OpenNetns(pod.netns_path()));
+  for (const Sharing& sharing : sharings) {
+    for (const host::SteeredTap& tap : sharing.taps) {
+      if (tap.name == sharing.network.tap()) continue;
+      RETURN_IF_ERROR(MakeTap(netns.get(), sharing.network, tap.name));
+    }
+    RETURN_IF_ERROR(
+        host::Steer(netns.get(), sharing.network.interface(), sharing.taps));
   }
   return absl::OkStatus();
 }

@@ -23,19 +23,33 @@ inline constexpr char kPortsAnnotation[] = "io.kubernetes.container.ports";
 absl::StatusOr<std::vector<host::DeclaredPort>> DeclaredPorts(
     const runtime::v1::ContainerConfig& config);
 
-// A pod's containers that have not ended.
-using Neighbours = std::vector<ContainerRecord>;
+// The other containers of a container's pod.
+struct Neighbours {
+  std::vector<ContainerRecord> living;  // that have not ended
+  std::vector<ContainerRecord> ended;
+};
 
-// The pod as a further container sees it: in place of each tap that a neighbour
-// has stands one that nobody has.
-PodRecord WithFreeTaps(PodRecord pod, const Neighbours& neighbours);
+// The pod as a further container, called `name`, sees it: in place of each tap
+// that a neighbour has stands one that nobody has; where the interface is
+// shared already, the one that this container had before, and none of another's
+// that may come back.
+PodRecord WithFreeTaps(PodRecord pod, const Neighbours& neighbours,
+                       const std::string& name);
 
-// Makes the taps among `taps`, the taker's, that are not the pod's own, and
-// leads to all of an interface's guests what is theirs. INVALID_ARGUMENT, with
-// a sentence for the pod's author, where what arrives can't be told apart.
-// Nothing is done for interfaces with one guest.
-absl::Status ShareInterfaces(const PodRecord& pod, const Neighbours& neighbours,
-                             const ContainerRecord& taker,
-                             const std::vector<std::string>& taps);
+// An interface, and its guests with their taps and ports.
+struct Sharing {
+  state::v1::PodNetwork network;
+  std::vector<host::SteeredTap> taps;  // never empty; the first has the rest
+};
+
+// The interfaces that these guests share, or that guests have shared before.
+// INVALID_ARGUMENT, with a sentence for the pod's author, where what arrives
+// can't be told apart. The last guest is the one that is to be made.
+absl::StatusOr<std::vector<Sharing>> PlanSharing(
+    const PodRecord& pod, const std::vector<ContainerRecord>& guests);
+
+// Makes the taps that are not the pod's own, and leads to each guest what is
+// its. In place of what was said before.
+absl::Status Share(const PodRecord& pod, const std::vector<Sharing>& sharings);
 
 }  // namespace serai::cri

@@ -9,6 +9,7 @@
 #include "lib/host/interface.h"
 #include "lib/host/pod_tap.h"
 #include "lib/host/tap.h"
+#include "spdlog/spdlog.h"
 
 namespace serai::cri {
 namespace {
@@ -112,13 +113,20 @@ absl::StatusOr<std::vector<PodNetwork>> WireInterfaces(
     } else {
       AddFound(each, network);
     }
-    ASSIGN_OR_RETURN(const host::PodTap tap,
-                     host::TakeInterface(netns_fd, each, host::TapName(number),
-                                         AddressesOf(network)));
-    network.set_tap(tap.name);
-    network.set_tap_on_node(tap.on_node);
-    network.set_mac(tap.mac);
-    network.set_mtu(tap.mtu);
+    const absl::StatusOr<host::PodTap> tap = host::TakeInterface(
+        netns_fd, each, host::TapName(number), AddressesOf(network));
+    // Whoever wants it is told that it is not there.
+    if (absl::IsFailedPrecondition(tap.status()) && number > 0) {
+      spdlog::warn("no guest can have interface {}: {}", each.name,
+                   std::string(tap.status().message()));
+      networks.pop_back();
+      continue;
+    }
+    RETURN_IF_ERROR(tap.status());
+    network.set_tap(tap->name);
+    network.set_tap_on_node(tap->on_node);
+    network.set_mac(tap->mac);
+    network.set_mtu(tap->mtu);
   }
   return networks;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cri/state/networks.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
@@ -9,6 +11,14 @@ namespace {
 
 // Of every pod whose containers' records name no taps.
 constexpr char kOnlyTap[] = "serai0";
+
+// A link's name has 15 characters; the last ones of a plugin's tap tell it
+// from others.
+std::string Stem(const std::string& own) {
+  constexpr size_t kLongest = 13;
+  return absl::StrCat(own.substr(own.size() - std::min(own.size(), kLongest)),
+                      "-");
+}
 
 }  // namespace
 
@@ -22,11 +32,11 @@ std::vector<state::v1::PodNetwork> NetworksOf(
 }
 
 std::string FurtherTapName(const std::string& own, int number) {
-  return absl::StrCat(own, "-", number);
+  return absl::StrCat(Stem(own), number);
 }
 
 bool IsTapAt(const std::string& tap, const std::string& own) {
-  return tap == own || absl::StartsWith(tap, own + "-");
+  return tap == own || absl::StartsWith(tap, Stem(own));
 }
 
 std::vector<std::string> TapsOf(const state::v1::ContainerRecord& record) {

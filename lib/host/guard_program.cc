@@ -104,15 +104,14 @@ void IfAddress6(Program& program, uint32_t at, const Bytes& address,
 struct Guarded {
   Bytes mac;
   std::vector<Bytes> ip4;
-  std::vector<Bytes> ip6;
-
-  bool by_address() const { return !ip4.empty() || !ip6.empty(); }
+  std::vector<Bytes> ip6;   // with the link-local one that the MAC makes
+  bool by_address = false;  // else the MAC and the kind of frame count alone
 };
 
 Program JudgeIp4(const Guarded& pod) {
   Program out;
   DropIfShorter(out, kIp4End);
-  if (!pod.by_address()) Return(out, kPass);
+  if (!pod.by_address) Return(out, kPass);
   Load(out, BPF_W, kIp4Source);
   for (const Bytes& address : pod.ip4) PassIf(out, Word(address, 0));
   DropUnless(out, INADDR_ANY);
@@ -139,7 +138,7 @@ Program JudgeArp(const Guarded& pod) {
   Load(out, BPF_H, kPayload + 4);
   DropUnless(out, 0x0604);
   DropUnlessMac(out, kArpSenderMac, pod.mac);
-  if (!pod.by_address()) Return(out, kPass);
+  if (!pod.by_address) Return(out, kPass);
   Load(out, BPF_W, kArpSender);
   for (const Bytes& address : pod.ip4) PassIf(out, Word(address, 0));
   DropUnless(out, INADDR_ANY);
@@ -166,17 +165,13 @@ Program CheckHopByHop() {
 // Drops an advertisement whose target is not the pod's.
 Program CheckNeighborAdvertisement(const Guarded& pod) {
   Program out;
-  constexpr size_t kLinkLocalSize = 4;
   DropIfShorter(out, kNdpTarget + 16);
   for (size_t i = 0; i < pod.ip6.size(); ++i) {
-    const size_t behind =
-        (pod.ip6.size() - i - 1) * kIfAddress6Size + kLinkLocalSize;
+    const size_t behind = (pod.ip6.size() - i - 1) * kIfAddress6Size + 1;
     IfAddress6(out, kNdpTarget, pod.ip6[i],
                {BPF_JMP | BPF_JA, 0, 0, static_cast<uint32_t>(behind)});
   }
-  Load(out, BPF_W, kNdpTarget);
-  Add(out, BPF_ALU | BPF_AND | BPF_K, 0xffc00000);
-  DropUnless(out, 0xfe800000);
+  Return(out, kDrop);
   return out;
 }
 
@@ -193,26 +188,28 @@ Program CheckIcmp6(const Guarded& pod) {
   Load(out, BPF_B, kIp6End);
   DropIf(out, ND_ROUTER_ADVERT);
   DropIf(out, ND_REDIRECT);
-  When(out, ND_NEIGHBOR_ADVERT, CheckNeighborAdvertisement(pod));
+  if (pod.by_address) {
+    When(out, ND_NEIGHBOR_ADVERT, CheckNeighborAdvertisement(pod));
+  }
   return out;
 }
 
 Program JudgeIp6(const Guarded& pod) {
   Program out;
   DropIfShorter(out, kIp6End);
-  if (!pod.by_address()) Return(out, kPass);
   Load(out, BPF_B, kIp6Next);
   DropIf(out, IPPROTO_ROUTING);
   DropIf(out, IPPROTO_DSTOPTS);
   When(out, IPPROTO_HOPOPTS, CheckHopByHop());
   Load(out, BPF_B, kIp6Next);
   When(out, IPPROTO_ICMPV6, CheckIcmp6(pod));
+  if (!pod.by_address) {
+    Return(out, kPass);
+    return out;
+  }
   for (const Bytes& address : pod.ip6) {
     IfAddress6(out, kIp6Source, address, {BPF_RET | BPF_K, 0, 0, kPass});
   }
-  Load(out, BPF_W, kIp6Source);
-  Add(out, BPF_ALU | BPF_AND | BPF_K, 0xffc00000);
-  PassIf(out, 0xfe800000);
   for (uint32_t i = 0; i < 4; ++i) {
     Load(out, BPF_W, kIp6Source + 4 * i);
     DropUnless(out, 0);
@@ -239,6 +236,14 @@ absl::StatusOr<Bytes> ParseMac(absl::string_view text) {
   }
   return absl::InvalidArgumentError(
       absl::StrCat("\"", text, "\" is no hardware address"));
+}
+
+// RFC 4291, appendix A: what MirageOS, and others with it, gives itself.
+Bytes LinkLocalOf(const Bytes& mac) {
+  Bytes address = {0xfe, 0x80, 0, 0, 0, 0, 0, 0};
+  address.insert(address.end(), {static_cast<uint8_t>(mac[0] ^ 2), mac[1],
+                                 mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]});
+  return address;
 }
 
 absl::Status AddAddress(const std::string& text, Guarded& pod) {
@@ -269,6 +274,8 @@ absl::StatusOr<Program> GuardProgram(
   for (const std::string& address : addresses) {
     RETURN_IF_ERROR(AddAddress(address, pod));
   }
+  pod.by_address = !addresses.empty();
+  pod.ip6.push_back(LinkLocalOf(pod.mac));
   Program out;
   DropIfShorter(out, kPayload);
   // The kernel has taken the tag off the frame by then.

@@ -8,11 +8,12 @@
 // - the interface's MAC, in an untagged frame of IPv4, ARP or IPv6;
 // - IPv4: one of the pod's addresses, or 0.0.0.0 from a DHCP client;
 // - ARP: that MAC and one of the addresses, or 0.0.0.0 in a request (RFC 5227);
-// - IPv6: one of the addresses or a link-local one; `::` for duplicate address
-//   detection, router solicitations and multicast listener reports. Neighbour
-//   advertisements are for these addresses only; router advertisements and
-//   redirects do not pass, nor do the extension headers that could hide one
-//   (fragments pass: RFC 6980 has receivers refuse them for this).
+// - IPv6: one of the addresses or the link-local one that the MAC makes (RFC
+//   4291, appendix A); `::` for duplicate address detection, router
+//   solicitations and multicast listener reports. Neighbour advertisements are
+//   for these addresses only; router advertisements and redirects do not pass,
+//   nor do the extension headers that could hide one (fragments pass: RFC 6980
+//   has receivers refuse them for this).
 //
 // Pure; any thread.
 

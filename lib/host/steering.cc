@@ -35,7 +35,7 @@ constexpr char kPorts[] = "serai_ports";
 constexpr char kLinks[] = "serai_links";
 // Connections that guests began and that are remembered; the oldest go.
 constexpr uint32_t kMaxFlows = 4096;
-constexpr uint32_t kMaxPorts = 1024;
+constexpr uint32_t kMaxPorts = kMaxSteered * kMaxSteeredPorts;
 
 using Message = NetlinkPtr<nl_msg>;
 
@@ -52,6 +52,7 @@ absl::StatusOr<Message> FilterMessage(int type, int flags, int index,
   tcmsg header = {};
   header.tcm_family = AF_UNSPEC;
   header.tcm_ifindex = index;
+  header.tcm_handle = 1;  // the one there is; without, another would be added
   header.tcm_parent = kIngressFilters;
   header.tcm_info = TC_H_MAKE(uint32_t{priority} << 16, htons(ETH_P_ALL));
   if (message == nullptr || ::nlmsg_append(message.get(), &header,
@@ -101,7 +102,7 @@ absl::StatusOr<uint32_t> ProgramAt(int index) {
 absl::Status Attach(nl_sock* socket, int index, int program) {
   RETURN_IF_ERROR(AddIngress(socket, index).status());
   ASSIGN_OR_RETURN(Message message,
-                   FilterMessage(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL,
+                   FilterMessage(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_REPLACE,
                                  index, kSteeringPriority));
   nl_msg* const m = message.get();
   if (::nla_put_string(m, TCA_KIND, "bpf") < 0) {
@@ -116,7 +117,7 @@ absl::Status Attach(nl_sock* socket, int index, int program) {
   }
   ::nla_nest_end(m, options);
   const int error = ::nl_send_sync(socket, message.release());
-  if (error < 0 && error != -NLE_EXIST) {
+  if (error < 0) {
     return NetlinkStatus(error, "adding the steering filter");
   }
   // The redirect came first until now, so that no frame was lost.
@@ -244,6 +245,11 @@ absl::Status Check(const std::vector<SteeredTap>& taps) {
   }
   std::map<std::string, std::string> owners;
   for (const SteeredTap& tap : taps) {
+    if (tap.ports.size() > kMaxSteeredPorts) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(tap.ports.size(), " ports of a guest; it can have ",
+                       kMaxSteeredPorts));
+    }
     for (const DeclaredPort& port : tap.ports) {
       const auto [owner, first] = owners.emplace(KeyOf(port), tap.name);
       if (first || owner->second == tap.name) continue;

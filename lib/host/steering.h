@@ -17,6 +17,8 @@ namespace serai::host {
 
 // So many guests can share an interface.
 inline constexpr size_t kMaxSteered = 8;
+// And so many ports can each declare.
+inline constexpr size_t kMaxSteeredPorts = 256;
 
 struct DeclaredPort {
   uint16_t number = 0;

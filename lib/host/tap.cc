@@ -103,6 +103,15 @@ absl::StatusOr<rtnl_link*> FindOwned(const NetlinkPtr<nl_cache>& links,
       absl::StrCat("no tap of a plugin's is for ", interface));
 }
 
+// Whether what arrives at the link goes on to somebody: by a redirect or, where
+// guests share an interface, by their ports.
+absl::StatusOr<bool> IsLed(nl_sock* socket, int index) {
+  ASSIGN_OR_RETURN(const bool redirected,
+                   HasFilter(socket, index, kRedirectPriority));
+  if (redirected) return true;
+  return HasFilter(socket, index, kSteeringPriority);
+}
+
 absl::StatusOr<Tap> FindTapHere(nl_sock* socket, TapSpec& spec) {
   ASSIGN_OR_RETURN(const auto links, ListLinks(socket));
   ASSIGN_OR_RETURN(rtnl_link* const tap, FindOwned(links, spec.interface));
@@ -111,17 +120,14 @@ absl::StatusOr<Tap> FindTapHere(nl_sock* socket, TapSpec& spec) {
   spec.tap = ::rtnl_link_get_name(tap);
   const int inner = ::rtnl_link_get_ifindex(tap);
   const int outer = ::rtnl_link_get_ifindex(interface.get());
-  for (const auto& [end, priority] :
-       {std::pair(inner, kGuardPriority), std::pair(inner, kRedirectPriority),
-        std::pair(outer, kRedirectPriority)}) {
-    ASSIGN_OR_RETURN(const bool there, HasFilter(socket, end, priority));
-    if (!there) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the tap ", spec.tap,
-                       " has lost a filter of those that "
-                       "wire it to ",
-                       spec.interface));
-    }
+  ASSIGN_OR_RETURN(const bool guarded,
+                   HasFilter(socket, inner, kGuardPriority));
+  ASSIGN_OR_RETURN(const bool outward, IsLed(socket, inner));
+  ASSIGN_OR_RETURN(const bool inward, IsLed(socket, outer));
+  if (!guarded || !outward || !inward) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the tap ", spec.tap, " has lost a filter of those that wire it to ",
+        spec.interface));
   }
   return Tap{std::move(mac),
              static_cast<int>(::rtnl_link_get_mtu(interface.get())), inner};

@@ -39,6 +39,7 @@ inline constexpr FaultStep kFaultSteps[] = {
     {"pod.commit", FaultCall::kRunPod},
     {"container.record", FaultCall::kCreateContainer},
     {"container.image", FaultCall::kCreateContainer},
+    {"container.shared", FaultCall::kCreateContainer},
     {"container.bundle", FaultCall::kCreateContainer},
     {"container.commit", FaultCall::kCreateContainer},
     {"container.starting", FaultCall::kStartContainer},

@@ -6,8 +6,9 @@
 //
 // - A connection that a guest began is that guest's (`flows`).
 // - A port that a guest declared is that guest's (`ports`).
-// - All else is the first guest's; answers to ARP and neighbour discovery, and
-//   what is for many hosts, every guest's.
+// - ARP, neighbour discovery and what is for many hosts is every guest's: they
+//   all say the same of the address, so that it is known as long as one lives.
+// - All else is the first guest's.
 //
 // What a guest sends to the pod's own address goes to the guest it is for.
 #include <linux/bpf.h>
@@ -38,8 +39,7 @@ static long (*const Copy)(struct __sk_buff* frame, __u32 link,
 #define PORTS ((void*)SERAI_STEERING_PORTS)
 #define LINKS ((void*)SERAI_STEERING_LINKS)
 
-enum { kArpRequest = 1, kArpOperation = ETH_HLEN + 6 };
-enum { kIp4Header = 20, kIp6Header = 40, kIcmp6 = 58 };
+enum { kIp4Header = 20, kIp6Header = 40, kFragment6 = 44, kIcmp6 = 58 };
 enum {
   kEchoReply4 = 0,
   kUnreachable4 = 3,
@@ -47,7 +47,7 @@ enum {
   kExpired4 = 11,
   kBadHeader4 = 12
 };
-enum { kLastError6 = 4, kEcho6 = 128, kEchoReply6 = 129, kSolicitation6 = 135 };
+enum { kLastError6 = 4, kEcho6 = 128, kEchoReply6 = 129 };
 
 // For whom a frame is.
 enum Audience { kFirst, kEveryone, kByFlow };
@@ -91,8 +91,9 @@ INLINE enum Audience ReadError4(const struct __sk_buff* frame, __u32 at,
   if (Load(frame, at + 8, quoted, sizeof(quoted)) != 0) return kFirst;
   flow->protocol = quoted[9];
   SetIp4(flow->remote, quoted + 16);
-  if (!HasPorts(flow->protocol)) return kFirst;
-  return ReadPorts(frame, at + 8 + (quoted[0] & 15) * 4, true, flow);
+  const __u32 inner = at + 8 + (quoted[0] & 15) * 4;
+  if (HasPorts(flow->protocol)) return ReadPorts(frame, inner, true, flow);
+  return flow->protocol == IPPROTO_ICMP ? ReadEcho(frame, inner, flow) : kFirst;
 }
 
 INLINE enum Audience ReadError6(const struct __sk_buff* frame, __u32 at,
@@ -101,8 +102,9 @@ INLINE enum Audience ReadError6(const struct __sk_buff* frame, __u32 at,
   if (Load(frame, at + 8, quoted, sizeof(quoted)) != 0) return kFirst;
   flow->protocol = quoted[6];
   __builtin_memcpy(flow->remote, quoted + 24, 16);
-  if (!HasPorts(flow->protocol)) return kFirst;
-  return ReadPorts(frame, at + 8 + kIp6Header, true, flow);
+  const __u32 inner = at + 8 + kIp6Header;
+  if (HasPorts(flow->protocol)) return ReadPorts(frame, inner, true, flow);
+  return flow->protocol == kIcmp6 ? ReadEcho(frame, inner, flow) : kFirst;
 }
 
 INLINE enum Audience ReadIp4(const struct __sk_buff* frame, bool outward,
@@ -134,7 +136,7 @@ INLINE enum Audience ReadIp6(const struct __sk_buff* frame, bool outward,
   __builtin_memcpy(flow->remote, outward ? header + 24 : header + 8, 16);
   const __u32 at = ETH_HLEN + kIp6Header;
   if (HasPorts(flow->protocol)) return ReadPorts(frame, at, outward, flow);
-  // What begins with other headers is nothing that guests are known to send.
+  if (flow->protocol == kFragment6) return kEveryone;
   if (flow->protocol != kIcmp6) return kFirst;
   __u8 type;
   if (Load(frame, at, &type, 1) != 0) return kFirst;
@@ -142,7 +144,7 @@ INLINE enum Audience ReadIp6(const struct __sk_buff* frame, bool outward,
     return ReadEcho(frame, at, flow);
   }
   if (type <= kLastError6 && !outward) return ReadError6(frame, at, flow);
-  return type == kEcho6 || type == kSolicitation6 ? kFirst : kEveryone;
+  return type == kEcho6 ? kFirst : kEveryone;
 }
 
 // For whom `frame` is, seen as one that goes out or as one that comes in.
@@ -150,14 +152,10 @@ INLINE enum Audience Read(const struct __sk_buff* frame, bool outward,
                           struct SteeredFlow* flow) {
   struct ethhdr header;
   if (Load(frame, 0, &header, sizeof(header)) != 0) return kFirst;
-  if (header.h_proto == Net16(ETH_P_ARP)) {
-    __u16 operation;
-    if (Load(frame, kArpOperation, &operation, 2) != 0) return kFirst;
-    return operation == Net16(kArpRequest) ? kFirst : kEveryone;
-  }
+  if (header.h_proto == Net16(ETH_P_ARP)) return kEveryone;
+  if ((header.h_dest[0] & 1) != 0 && !outward) return kEveryone;
   if (header.h_proto == Net16(ETH_P_IPV6)) return ReadIp6(frame, outward, flow);
   if (header.h_proto != Net16(ETH_P_IP)) return kFirst;
-  if ((header.h_dest[0] & 1) != 0 && !outward) return kEveryone;
   return ReadIp4(frame, outward, flow);
 }
 
@@ -173,6 +171,15 @@ INLINE __u32 OwnerOf(const struct SteeredFlow* flow) {
                                    .protocol = flow->protocol};
   owner = Lookup(PORTS, &port);
   return owner == NULL ? kSteeringFirst : *owner;
+}
+
+// Answers come back to who asked. What is another's is not to be had by asking:
+// neither a port that it declares, nor what it began.
+INLINE void Note(const struct SteeredFlow* flow, __u32 sender) {
+  const struct SteeredPort port = {.number = flow->local_port,
+                                   .protocol = flow->protocol};
+  if (sender == kSteeringFirst || Lookup(PORTS, &port) != NULL) return;
+  if (Lookup(FLOWS, flow) == NULL) Update(FLOWS, flow, &sender, BPF_NOEXIST);
 }
 
 INLINE int SendTo(__u32 link) {
@@ -212,10 +219,7 @@ SECTION("steer") int Steer(struct __sk_buff* frame) {
   for (__u32 place = kSteeringFirst; place < kSteeringLinks; ++place) {
     if (links->index[place] == frame->ifindex) sender = place;
   }
-  // Answers come back to who asked: what goes elsewhere by itself is noted.
   struct SteeredFlow flow = {};
-  if (Read(frame, true, &flow) == kByFlow && OwnerOf(&flow) != sender) {
-    Update(FLOWS, &flow, &sender, BPF_ANY);
-  }
+  if (Read(frame, true, &flow) == kByFlow) Note(&flow, sender);
   return IsForPodItself(frame) ? Deliver(frame, links) : SendTo(outer);
 }

@@ -18,6 +18,7 @@ namespace serai::testing {
 
 inline constexpr char kPodMac[] = "02:11:22:33:44:55";
 inline constexpr char kOtherMac[] = "02:11:22:33:44:56";
+inline constexpr char kPodLinkLocal[] = "fe80::11:22ff:fe33:4455";
 
 inline std::string MacBytes(const std::string& mac) {
   return absl::HexStringToBytes(absl::StrReplaceAll(mac, {{":", ""}}));

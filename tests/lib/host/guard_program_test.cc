@@ -80,7 +80,7 @@ TEST(GuardProgramTest, EachOfTheAddressesMayBeSentFrom) {
     EXPECT_EQ(judge.Of(ArpFrame(kPodMac, kPodMac, own, 1)), Verdict::kPass);
     EXPECT_EQ(judge.Of(ArpFrame(kPodMac, kPodMac, own, 2)), Verdict::kPass);
   }
-  for (const char* own : {"fd00::2", "fd00::3", "fe80::1234"}) {
+  for (const char* own : {"fd00::2", "fd00::3", kPodLinkLocal}) {
     EXPECT_EQ(judge.Of(Ip6Frame(kPodMac, own, 17, std::string(8, '\1'))),
               Verdict::kPass);
   }
@@ -99,7 +99,7 @@ TEST(GuardProgramTest, AddressesOfOneFamilyLeaveNoneOfTheOther) {
   const Judge four({"10.77.0.2"});
   EXPECT_EQ(four.Of(Ip6Frame(kPodMac, "fd00::2", 17, "12345678")),
             Verdict::kDrop);
-  EXPECT_EQ(four.Of(Ip6Frame(kPodMac, "fe80::2", 17, "12345678")),
+  EXPECT_EQ(four.Of(Ip6Frame(kPodMac, kPodLinkLocal, 17, "12345678")),
             Verdict::kPass);
   const Judge six({"fd00::2"});
   EXPECT_EQ(six.Of(Ip4Frame(kPodMac, "10.77.0.2")), Verdict::kDrop);
@@ -137,15 +137,19 @@ TEST(GuardProgramTest, NeighbourDiscoveryIsOfThePodsAddresses) {
   EXPECT_EQ(judge.Of(NdpFrame("::", 133, "::")), Verdict::kPass);
   EXPECT_EQ(judge.Of(NdpFrame("::", 128, "::")), Verdict::kDrop);
   EXPECT_EQ(judge.Of(NdpFrame("fd00::2", 135, "fd00::99")), Verdict::kPass);
-  for (const char* own : {"fd00::2", "fd00::3", "fe80::7"}) {
+  for (const char* own : {"fd00::2", "fd00::3", kPodLinkLocal}) {
     EXPECT_EQ(judge.Of(NdpFrame("fd00::2", 136, own)), Verdict::kPass);
-    EXPECT_EQ(judge.Of(NdpFrame("fe80::1", 136, own)), Verdict::kPass);
+    EXPECT_EQ(judge.Of(NdpFrame(kPodLinkLocal, 136, own)), Verdict::kPass);
     EXPECT_EQ(judge.Of(NdpFrame("fd00::9", 136, own)), Verdict::kDrop);
     EXPECT_EQ(judge.Of(NdpFrame("::", 136, own)), Verdict::kDrop);
   }
-  EXPECT_EQ(judge.Of(NdpFrame("fe80::1", 136, "fd00::1")), Verdict::kDrop);
-  EXPECT_EQ(judge.Of(NdpFrame("fe80::1", 134, "::")), Verdict::kDrop);
-  EXPECT_EQ(judge.Of(NdpFrame("fe80::1", 137, "fd00::2")), Verdict::kDrop);
+  // Not under a neighbour's link-local address, and not for one.
+  EXPECT_EQ(judge.Of(NdpFrame("fe80::1", 136, "fd00::2")), Verdict::kDrop);
+  EXPECT_EQ(judge.Of(NdpFrame("fe80::1", 135, "fd00::9")), Verdict::kDrop);
+  EXPECT_EQ(judge.Of(NdpFrame(kPodLinkLocal, 136, "fe80::1")), Verdict::kDrop);
+  EXPECT_EQ(judge.Of(NdpFrame(kPodLinkLocal, 136, "fd00::1")), Verdict::kDrop);
+  EXPECT_EQ(judge.Of(NdpFrame(kPodLinkLocal, 134, "::")), Verdict::kDrop);
+  EXPECT_EQ(judge.Of(NdpFrame(kPodLinkLocal, 137, "fd00::2")), Verdict::kDrop);
 }
 
 TEST(GuardProgramTest, ExtensionHeadersHideNothing) {
@@ -159,11 +163,11 @@ TEST(GuardProgramTest, ExtensionHeadersHideNothing) {
                      std::string(23, '\0')));
   };
   EXPECT_EQ(judge.Of(hop_by_hop("::", 58, 0, 143)), Verdict::kPass);
-  EXPECT_EQ(judge.Of(hop_by_hop("fe80::1", 58, 0, 131)), Verdict::kPass);
-  EXPECT_EQ(judge.Of(hop_by_hop("fe80::1", 58, 0, 132)), Verdict::kPass);
-  EXPECT_EQ(judge.Of(hop_by_hop("fe80::1", 58, 0, 134)), Verdict::kDrop);
-  EXPECT_EQ(judge.Of(hop_by_hop("fe80::1", 58, 1, 143)), Verdict::kDrop);
-  EXPECT_EQ(judge.Of(hop_by_hop("fe80::1", 17, 0, 143)), Verdict::kDrop);
+  EXPECT_EQ(judge.Of(hop_by_hop(kPodLinkLocal, 58, 0, 131)), Verdict::kPass);
+  EXPECT_EQ(judge.Of(hop_by_hop(kPodLinkLocal, 58, 0, 132)), Verdict::kPass);
+  EXPECT_EQ(judge.Of(hop_by_hop(kPodLinkLocal, 58, 0, 134)), Verdict::kDrop);
+  EXPECT_EQ(judge.Of(hop_by_hop(kPodLinkLocal, 58, 1, 143)), Verdict::kDrop);
+  EXPECT_EQ(judge.Of(hop_by_hop(kPodLinkLocal, 17, 0, 143)), Verdict::kDrop);
   EXPECT_EQ(judge.Of(hop_by_hop("fd00::9", 58, 0, 143)), Verdict::kDrop);
   for (const char next : {'\x2b', '\x3c'}) {
     EXPECT_EQ(

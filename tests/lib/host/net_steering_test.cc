@@ -228,10 +228,12 @@ TEST_F(SteeringTest, AnswersComeBackToWhoAsked) {
   EXPECT_EQ(SeenBy("far", In6(17, 53, 5555)), Names{"serai0-2"});
   // From elsewhere it is nobody's.
   EXPECT_EQ(SeenBy("far", In4(6, 444, 5555)), Names{"serai0"});
-  // The first guest has what it asks for, from a port that is another's too.
-  EXPECT_EQ(SeenBy("serai0", Out4(6, 9090, 443)), Names{"far"});
-  EXPECT_EQ(SeenBy("far", In4(6, 443, 9090)), Names{"serai0"});
-  EXPECT_EQ(SeenBy("far", In4(6, 4000, 9090)), Names{"serai0-3"});
+  // What is another's is not to be had by asking: a port that it declares, or
+  // what it began.
+  EXPECT_EQ(SeenBy("serai0-2", Out4(6, 9090, 443)), Names{"far"});
+  EXPECT_EQ(SeenBy("far", In4(6, 443, 9090)), Names{"serai0-3"});
+  EXPECT_EQ(SeenBy("serai0-2", Out4(6, 5555, 443)), Names{"far"});
+  EXPECT_EQ(SeenBy("far", In4(6, 443, 5555)), Names{"serai0-3"});
 }
 
 TEST_F(SteeringTest, SoDoEchoesAndErrors) {
@@ -259,6 +261,13 @@ TEST_F(SteeringTest, SoDoEchoesAndErrors) {
                                     Icmp(2, 0) + Ip6(kPod6, kRemote6, 6,
                                                      Ports(9090, 4000))))),
             Names{"serai0-3"});
+  // Nobody answered the third one's echo.
+  EXPECT_EQ(
+      SeenBy("far",
+             Frame(kPodMac, kRemoteMac, 0x86dd,
+                   Ip6("fd11::1", kPod6, 58,
+                       Icmp(1, 0) + Ip6(kPod6, kRemote6, 58, Icmp(128, 78))))),
+      Names{"serai0-3"});
 }
 
 TEST_F(SteeringTest, GuestsReachEachOtherAtThePodsAddress) {
@@ -287,11 +296,26 @@ TEST_F(SteeringTest, WhatIsForAllArrivesEverywhere) {
   EXPECT_EQ(SeenBy("far", Frame(kPodMac, kRemoteMac, 0x0800,
                                 Ip4(kRemote4, kPod4, 17, "the rest", 185))),
             all);
-  // One guest answers for the address.
-  EXPECT_EQ(
-      SeenBy("far", Frame("33:33:ff:00:00:07", kRemoteMac, 0x86dd,
-                          Ip6(kRemote6, "ff02::1:ff00:7", 58, Icmp(135, 0)))),
-      Names{"serai0"});
+  const auto arrives = [&](const std::string& to, const std::string& packet) {
+    return SeenBy("far", Frame(to, kRemoteMac, 0x86dd, packet));
+  };
+  EXPECT_EQ(arrives("33:33:00:00:00:fb",
+                    Ip6(kRemote6, "ff02::fb", 17, Ports(5353, 5353))),
+            all);
+  EXPECT_EQ(arrives(kPodMac, Ip6(kRemote6, kPod6, 44, "any of them")), all);
+  // Whoever lives answers for the address.
+  EXPECT_EQ(arrives("33:33:ff:00:00:07",
+                    Ip6(kRemote6, "ff02::1:ff00:7", 58, Icmp(135, 0))),
+            all);
+  EXPECT_EQ(arrives(kPodMac, Ip6(kRemote6, kPod6, 58, Icmp(135, 0))), all);
+}
+
+TEST_F(SteeringTest, SayingItAnewAddsNoFilter) {
+  for (int i = 0; i < 3; ++i) ASSERT_NO_FATAL_FAILURE(SteerAll());
+  for (const char* link : {"eth0", "serai0", "serai0-2"}) {
+    Run(absl::StrCat("[ $(tc filter show dev ", link,
+                     " ingress | grep -c 'bpf.*serai_steer') = 1 ]"));
+  }
 }
 
 TEST_F(SteeringTest, SayingItAnewKeepsWhatStays) {
