@@ -22,10 +22,10 @@ struct AskRequest {
   const solo5::Unikernel& unikernel;
 };
 
-// How long an answer may take: an spt unikernel needs some milliseconds, one
-// for hvt some more.
-inline constexpr absl::Duration kSptAnswer = absl::Milliseconds(300);
-inline constexpr absl::Duration kHvtAnswer = absl::Seconds(1);
+// How long an answer may take. An spt unikernel needs some 5 ms, one for hvt 10
+// to 15; a node that is busy fifty times as long.
+inline constexpr absl::Duration kSptAnswer = absl::Seconds(1);
+inline constexpr absl::Duration kHvtAnswer = absl::Seconds(2);
 
 // Not known when the guest ends without an answer, or says too much; also for
 // one that needs more memory than is spent on a question. DEADLINE_EXCEEDED

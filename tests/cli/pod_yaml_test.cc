@@ -76,7 +76,8 @@ TEST(PodYamlTest, WhatIsNoDescriptionMakesNoDevices) {
        {json::object(), json{{"unikernels", "x"}}, json{{"unikernels", {1}}},
         json{{"image", {{"annotations", 3}}},
              {"unikernels", {{{"devices", {{{"name", 7}}, "x"}}}}}}}) {
-    EXPECT_OK(ParsePodManifest(PodYaml(image, "a"))) << image;
+    const auto pod = ParsePodManifest(PodYaml(image, "a"));
+    EXPECT_TRUE(pod.ok()) << image << ": " << pod.status();
   }
 }
 

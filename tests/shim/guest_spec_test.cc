@@ -72,7 +72,7 @@ TEST_F(GuestSpecTest, IsWhatSeraidWouldHaveWritten) {
   wanted.guest_memory = 100 * kMiB;
   wanted.resources.memory_limit = 132 * kMiB;
   EXPECT_EQ(completed.spec, wanted);
-  EXPECT_FALSE(completed.tap.has_value());
+  EXPECT_TRUE(completed.taps.empty());
 }
 
 TEST_F(GuestSpecTest, MemoryIsTheLimitOrWhatThePodSays) {
