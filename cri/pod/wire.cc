@@ -80,29 +80,32 @@ std::vector<std::string> AddressesOf(const PodNetwork& network) {
   return addresses;
 }
 
-absl::Status CheckIsThere(const std::vector<host::Interface>& interfaces,
-                          const std::string& wanted) {
+// The interfaces in the namespace, `wanted` first.
+absl::StatusOr<std::vector<host::Interface>> List(int netns_fd,
+                                                  const std::string& wanted) {
+  absl::StatusOr<std::vector<host::Interface>> found =
+      host::ListInterfaces(netns_fd);
+  if (!found.ok() && !absl::IsNotFound(found.status())) return found;
   std::vector<std::string> names;
-  for (const host::Interface& interface : interfaces) {
-    if (interface.name == wanted) return absl::OkStatus();
-    names.push_back(interface.name);
+  if (found.ok()) {
+    std::stable_partition(
+        found->begin(), found->end(),
+        [&](const host::Interface& each) { return each.name == wanted; });
+    if (found->front().name == wanted) return found;
+    for (const host::Interface& each : *found) names.push_back(each.name);
   }
   return absl::FailedPreconditionError(
       absl::StrCat("the network plugins told of an interface ", wanted,
                    " and left none in the pod's namespace; there are: ",
-                   absl::StrJoin(names, ", ")));
+                   names.empty() ? "none" : absl::StrJoin(names, ", ")));
 }
 
 }  // namespace
 
 absl::StatusOr<std::vector<PodNetwork>> WireInterfaces(
     int netns_fd, const std::string& interface, const cni::Result& result) {
-  ASSIGN_OR_RETURN(std::vector<host::Interface> found,
-                   host::ListInterfaces(netns_fd));
-  RETURN_IF_ERROR(CheckIsThere(found, interface));
-  std::stable_partition(
-      found.begin(), found.end(),
-      [&](const host::Interface& each) { return each.name == interface; });
+  ASSIGN_OR_RETURN(const std::vector<host::Interface> found,
+                   List(netns_fd, interface));
   std::vector<PodNetwork> networks;
   for (const host::Interface& each : found) {
     const size_t number = networks.size();
