@@ -103,10 +103,10 @@ TEST_P(TapNetworkTest, ItsTrafficIsCounted) {
   ExpectAnswers(run.ip);
   cri::PodSandboxStatsRequest request;
   request.set_pod_sandbox_id(run.pod);
-  ASSERT_OK_AND_ASSIGN(
-      const auto response,
-      CallCri(node_->runtime(), &cri::RuntimeService::Stub::PodSandboxStats,
-              request));
+  cri::PodSandboxStatsResponse response;
+  Call call;
+  ASSERT_OK(FromGrpc(
+      node_->runtime().PodSandboxStats(call.get(), request, &response)));
   const auto& eth0 = response.stats().linux().network().default_interface();
   EXPECT_EQ(eth0.name(), "eth0");
   EXPECT_GT(eth0.rx_bytes().value(), 100U);
