@@ -23,13 +23,15 @@ struct AskRequest {
 };
 
 // How long an answer may take: an spt unikernel needs some milliseconds, one
-// for hvt some more.
-inline constexpr absl::Duration kSptAnswer = absl::Milliseconds(300);
-inline constexpr absl::Duration kHvtAnswer = absl::Seconds(1);
+// for hvt some more, and either much more on a busy node.
+inline constexpr absl::Duration kSptAnswer = absl::Seconds(1);
+inline constexpr absl::Duration kHvtAnswer = absl::Seconds(3);
 
-// Not known when the guest ends without an answer, or says too much; also for
-// one that needs more memory than is spent on a question. DEADLINE_EXCEEDED
-// when it had not ended in time, and was killed: another time it may. Another
+// Known when the guest has printed a page and ended as one does that was asked
+// for help (status 0 or 63). Not known when it ends otherwise, or says too
+// much; also for one that needs more memory than is spent on a question.
+// DEADLINE_EXCEEDED when it had not ended in time, and was killed; ABORTED when
+// something else killed it, or it aborted: another time it may answer. Another
 // error when it could not be asked: there is no tender, no /dev/kvm, no process
 // to be had, or the tender says why it can't run it.
 absl::StatusOr<GuestOptions> AskOptions(const AskRequest& request);
