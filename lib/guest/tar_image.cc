@@ -160,7 +160,7 @@ absl::Status Walk::AddFile(const std::string& name, int place) {
 }
 
 absl::Status Walk::Count(uint64_t size) {
-  const uint64_t left = limits_.bytes - bytes_;
+  const uint64_t left = limits_.bytes - std::min(limits_.bytes, bytes_);
   if (size > left || (size + 2 * kSector - 1) / kSector * kSector > left) {
     return absl::ResourceExhaustedError(
         absl::StrCat("of ", size,
