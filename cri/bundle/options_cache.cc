@@ -7,6 +7,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "lib/base/file.h"
 #include "lib/guest/ask_options.h"
 #include "lib/oci/digest.h"
@@ -22,6 +23,9 @@ constexpr size_t kMaxFile = 1 << 20;
 constexpr size_t kMaxFiles = 4096;
 // Each may use as much memory as a small pod.
 constexpr int kMaxAsking = 4;
+constexpr absl::Duration kWaitForSlot = absl::Seconds(2);
+// For as long is one that gave no answer not asked again.
+constexpr absl::Duration kSilence = absl::Minutes(10);
 
 // The image and what its unikernel answered.
 struct Kept {
@@ -72,21 +76,46 @@ guest::GuestOptions OptionsCache::Of(const Question& question) {
   const auto turn = turns_.Take(path, nullptr);
   if (const absl::StatusOr<Kept> kept = Read(path); kept.ok()) {
     const auto options = guest::OptionsFromJson(kept->answer);
-    if (options.ok()) return *options;
+    if (options.ok() && options->known()) return *options;
   }
+  if (IsSilent(path)) return guest::GuestOptions();
   return Ask(question, path);
+}
+
+bool OptionsCache::TakeSlot() {
+  absl::MutexLock lock(&mutex_);
+  const auto may_ask = [this] {
+    mutex_.AssertReaderHeld();
+    return asking_ < kMaxAsking;
+  };
+  if (!mutex_.AwaitWithTimeout(absl::Condition(&may_ask), kWaitForSlot)) {
+    return false;
+  }
+  ++asking_;
+  return true;
+}
+
+bool OptionsCache::IsSilent(const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  const auto it = silent_.find(path);
+  return it != silent_.end() && absl::Now() < it->second;
+}
+
+void OptionsCache::SetSilent(const std::string& path) {
+  absl::MutexLock lock(&mutex_);
+  if (silent_.size() >= kMaxFiles) silent_.clear();
+  silent_[path] = absl::Now() + kSilence;
 }
 
 guest::GuestOptions OptionsCache::Ask(const Question& question,
                                       const std::string& path) {
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto may_ask = [this] {
-      mutex_.AssertReaderHeld();
-      return asking_ < kMaxAsking;
-    };
-    mutex_.Await(absl::Condition(&may_ask));
-    ++asking_;
+  const std::string about = absl::StrCat("asking ", question.path, " of image ",
+                                         question.image, " for its options");
+  if (!TakeSlot()) {
+    // Those who wait for this turn don't wait once more.
+    SetSilent(path);
+    Warn(about, absl::UnavailableError("too many are asked at the same time"));
+    return guest::GuestOptions();
   }
   const absl::Cleanup done = [this] {
     absl::MutexLock lock(&mutex_);
@@ -98,10 +127,9 @@ guest::GuestOptions OptionsCache::Ask(const Question& question,
     return guest::AskOptions({tender_, file.fd.get(), question.unikernel});
   };
   const absl::StatusOr<guest::GuestOptions> options = ask();
-  if (!options.ok()) {
-    Warn(absl::StrCat("asking ", question.path, " of image ", question.image,
-                      " for its options"),
-         options.status());
+  if (!options.ok()) Warn(about, options.status());
+  if (!options.ok() || !options->known()) {
+    SetSilent(path);
     return guest::GuestOptions();
   }
   Keep(question, *options, path);

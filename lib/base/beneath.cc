@@ -12,19 +12,28 @@
 #include "lib/base/file.h"
 
 namespace serai {
+namespace {
+
+constexpr int kTries = 100;
+
+}  // namespace
 
 absl::StatusOr<UniqueFd> OpenBeneath(int dir_fd, const std::string& path,
                                      int flags) {
   struct open_how how = {};
   how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  for (;;) {
+  for (int attempt = 1;;) {
     const long fd =
         ::syscall(SYS_openat2, dir_fd, path.c_str(), &how, sizeof(how));
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
     // EAGAIN: something was renamed meanwhile, and the kernel cannot tell
     // whether that led out.
-    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == EINTR || (errno == EAGAIN && attempt++ < kTries)) continue;
+    if (errno == EAGAIN) {
+      return absl::AbortedError(absl::StrCat(
+          "open ", path, ": directories are renamed again and again"));
+    }
     if (errno == EXDEV) {
       return absl::InvalidArgumentError(
           absl::StrCat(path, " leads out of its directory"));

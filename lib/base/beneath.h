@@ -13,7 +13,8 @@
 namespace serai {
 
 // Opens `path` below `dir_fd`, close-on-exec. INVALID_ARGUMENT, with a sentence
-// that names it, for one that leads out; else as errno says.
+// that names it, for one that leads out; ABORTED when others rename directories
+// on its way again and again; else as errno says.
 absl::StatusOr<UniqueFd> OpenBeneath(int dir_fd, const std::string& path,
                                      int flags);
 

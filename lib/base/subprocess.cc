@@ -169,7 +169,7 @@ absl::Status Listen(const SubprocessSpec& spec, int pidfd, Channel& out,
       }
     }
     if (too_much) {
-      return absl::ResourceExhaustedError(
+      return absl::OutOfRangeError(
           absl::StrCat(spec.program, ": printed more than ", spec.max_output,
                        " bytes, killed"));
     }

@@ -41,7 +41,7 @@ struct SubprocessResult {
 // NOT_FOUND or PERMISSION_DENIED when it can't be started; DEADLINE_EXCEEDED
 // when it was killed (its whole process group) for taking longer than the
 // timeout; CANCELLED when it was killed because `cancelled` said so;
-// RESOURCE_EXHAUSTED when it was killed for printing too much. A non-zero exit
+// OUT_OF_RANGE when it was killed for printing too much. A non-zero exit
 // is a result, not an error. The program is reaped in every case.
 // Output is read until the program has ended and what it wrote is drained; a
 // descendant that keeps stdout open does not hold the call up.

@@ -30,6 +30,9 @@ constexpr size_t kSector = 512;
 // As the shim's tenders run (ADR 0009).
 constexpr int kTenderUser = 65533;
 constexpr int kTenderFailed = 1;
+constexpr int kKilled = 128;  // and more: by a signal, or it aborted
+// MirageOS' status of a unikernel that was asked for help; others end with 0.
+constexpr int kHelp = 63;
 
 // What the tender is given, by the numbers that it has it under.
 struct Command {
@@ -103,6 +106,22 @@ absl::StatusOr<Command> MakeCommand(const AskRequest& request,
   return command;
 }
 
+// A page that was cut short, or none, says nothing of the guest.
+absl::StatusOr<GuestOptions> ReadAnswer(const SubprocessResult& result) {
+  // Only the tender has a stderr, and says there why it could not run a guest.
+  if (result.exit_code == kTenderFailed && !result.error_output.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StripAsciiWhitespace(result.error_output));
+  }
+  if (result.exit_code >= kKilled ||
+      (result.exit_code == kTenderFailed && result.output.empty())) {
+    return absl::AbortedError(absl::StrCat(
+        "it ended with status ", result.exit_code, " before it answered"));
+  }
+  if (result.exit_code != 0 && result.exit_code != kHelp) return GuestOptions();
+  return ParseHelp(result.output);
+}
+
 }  // namespace
 
 absl::StatusOr<GuestOptions> AskOptions(const AskRequest& request) {
@@ -118,14 +137,10 @@ absl::StatusOr<GuestOptions> AskOptions(const AskRequest& request) {
       request.unikernel.target == solo5::Target::kHvt ? kHvtAnswer : kSptAnswer;
   spec.max_output = kMaxHelpBytes;
   const absl::StatusOr<SubprocessResult> result = RunSubprocess(spec);
-  if (absl::IsResourceExhausted(result.status())) return GuestOptions();
+  // It says too much.
+  if (absl::IsOutOfRange(result.status())) return GuestOptions();
   RETURN_IF_ERROR(result.status());
-  // Only the tender has a stderr, and says there why it could not run a guest.
-  if (result->exit_code == kTenderFailed && !result->error_output.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StripAsciiWhitespace(result->error_output));
-  }
-  return ParseHelp(result->output);
+  return ReadAnswer(*result);
 }
 
 }  // namespace serai::guest

@@ -22,14 +22,16 @@ struct AskRequest {
   const solo5::Unikernel& unikernel;
 };
 
-// How long an answer may take. An spt unikernel needs some 5 ms, one for hvt 10
-// to 15; a node that is busy fifty times as long.
+// How long an answer may take: an spt unikernel needs some milliseconds, one
+// for hvt some more, and either much more on a busy node.
 inline constexpr absl::Duration kSptAnswer = absl::Seconds(1);
-inline constexpr absl::Duration kHvtAnswer = absl::Seconds(2);
+inline constexpr absl::Duration kHvtAnswer = absl::Seconds(3);
 
-// Not known when the guest ends without an answer, or says too much; also for
-// one that needs more memory than is spent on a question. DEADLINE_EXCEEDED
-// when it had not ended in time, and was killed: another time it may. Another
+// Known when the guest has printed a page and ended as one does that was asked
+// for help (status 0 or 63). Not known when it ends otherwise, or says too
+// much; also for one that needs more memory than is spent on a question.
+// DEADLINE_EXCEEDED when it had not ended in time, and was killed; ABORTED when
+// something else killed it, or it aborted: another time it may answer. Another
 // error when it could not be asked: there is no tender, no /dev/kvm, no process
 // to be had, or the tender says why it can't run it.
 absl::StatusOr<GuestOptions> AskOptions(const AskRequest& request);

@@ -7,6 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "lib/base/beneath.h"
 #include "lib/base/file.h"
 #include "lib/guest/disk_file.h"
@@ -39,9 +42,15 @@ absl::StatusOr<int64_t> SizeOf(int fd) {
 absl::StatusOr<GuestDevice> FileIn(int dir_fd, const std::string& name,
                                    const Volume& volume,
                                    const std::string& file) {
-  ASSIGN_OR_RETURN(const UniqueFd disk,
-                   OpenRegularBeneath(dir_fd, file, O_RDONLY));
-  ASSIGN_OR_RETURN(const int64_t size, SizeOf(disk.get()));
+  const absl::StatusOr<UniqueFd> disk =
+      OpenRegularBeneath(dir_fd, file, O_RDONLY);
+  // Not the caller's id: no NOT_FOUND.
+  if (absl::IsNotFound(disk.status())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        file, " is a symbolic link that leads nowhere, or was removed"));
+  }
+  RETURN_IF_ERROR(disk.status());
+  ASSIGN_OR_RETURN(const int64_t size, SizeOf(disk->get()));
   RETURN_IF_ERROR(CheckDiskSize(size), file);
   GuestDevice device =
       BlockDevice(name, JoinPath(volume.path, file), volume.read_only);
@@ -50,7 +59,8 @@ absl::StatusOr<GuestDevice> FileIn(int dir_fd, const std::string& name,
 }
 
 absl::StatusOr<GuestDevice> TarOf(int dir_fd, const std::string& name,
-                                  const std::string& bundle) {
+                                  const std::string& bundle,
+                                  TarBudget& budget) {
   const std::string directory = JoinPath(bundle, kImagesInBundle);
   RETURN_IF_ERROR(MakeDirs(directory));
   const std::string path = JoinPath(directory, absl::StrCat(name, ".tar"));
@@ -58,7 +68,11 @@ absl::StatusOr<GuestDevice> TarOf(int dir_fd, const std::string& name,
   RETURN_IF_ERROR(RemovePath(path));
   ASSIGN_OR_RETURN(const UniqueFd tar,
                    OpenFile(path, O_WRONLY | O_CREAT | O_EXCL, 0600));
-  RETURN_IF_ERROR(WriteProjectedTar(dir_fd, kProjectedLimits, tar.get()));
+  TarLimits limits = kProjectedLimits;
+  limits.bytes = budget.left;
+  RETURN_IF_ERROR(WriteProjectedTar(dir_fd, limits, tar.get()));
+  ASSIGN_OR_RETURN(const int64_t size, SizeOf(tar.get()));
+  budget.left -= std::min(budget.left, static_cast<uint64_t>(size));
   return BlockDevice(name, path, true);
 }
 
@@ -75,12 +89,13 @@ absl::StatusOr<GuestDevice> EmptyDirDisk(int dir_fd, const std::string& name,
 
 absl::StatusOr<GuestDevice> OfDirectory(const std::string& name,
                                         const Volume& volume,
-                                        const BlockSources& sources) {
+                                        const BlockSources& sources,
+                                        TarBudget& budget) {
   ASSIGN_OR_RETURN(const UniqueFd directory,
                    OpenFile(volume.path, O_PATH | O_DIRECTORY));
   switch (KindOf(volume.path, directory.get())) {
     case VolumeKind::kProjected:
-      return TarOf(directory.get(), name, sources.bundle);
+      return TarOf(directory.get(), name, sources.bundle, budget);
     case VolumeKind::kEmptyDir:
       return EmptyDirDisk(directory.get(), name, volume, sources);
     case VolumeKind::kFileSystem:
@@ -92,7 +107,8 @@ absl::StatusOr<GuestDevice> OfDirectory(const std::string& name,
 
 absl::StatusOr<GuestDevice> OfVolume(const std::string& name,
                                      const Volume& volume,
-                                     const BlockSources& sources) {
+                                     const BlockSources& sources,
+                                     TarBudget& budget) {
   if (volume.make_tar) {
     ASSIGN_OR_RETURN(const std::string tar, volume.make_tar());
     return BlockDevice(name, tar, true);
@@ -101,7 +117,7 @@ absl::StatusOr<GuestDevice> OfVolume(const std::string& name,
   if (::stat(volume.path.c_str(), &st) != 0) {
     return absl::InvalidArgumentError("is not there");
   }
-  if (S_ISDIR(st.st_mode)) return OfDirectory(name, volume, sources);
+  if (S_ISDIR(st.st_mode)) return OfDirectory(name, volume, sources, budget);
   if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
     return absl::InvalidArgumentError(
         "is neither a file nor a block device nor a directory");
@@ -126,6 +142,13 @@ absl::StatusOr<GuestDevice> OfImage(const std::string& name,
   return device;
 }
 
+// "data" of "/mnt/data" and of "/mnt/data/".
+absl::string_view LastName(absl::string_view path) {
+  while (absl::ConsumeSuffix(&path, "/")) {
+  }
+  return path.substr(path.find_last_of('/') + 1);
+}
+
 // Of the file of the image that is named for the device; empty: none.
 std::string PathInImage(const std::string& name, const BlockSources& sources) {
   const auto pods = sources.pod_annotations.find(kPodAnnotationBlock + name);
@@ -148,14 +171,14 @@ absl::Status Missing(const std::string& name, const BlockSources& sources) {
 }  // namespace
 
 absl::StatusOr<GuestDevice> FindBlockDevice(const std::string& name,
-                                            const BlockSources& sources) {
+                                            const BlockSources& sources,
+                                            TarBudget& budget) {
   const auto volume = std::find_if(
-      sources.volumes.begin(), sources.volumes.end(), [&](const Volume& entry) {
-        return entry.place.substr(entry.place.find_last_of('/') + 1) == name;
-      });
+      sources.volumes.begin(), sources.volumes.end(),
+      [&](const Volume& entry) { return LastName(entry.place) == name; });
   if (volume != sources.volumes.end()) {
-    ASSIGN_OR_RETURN(GuestDevice device, OfVolume(name, *volume, sources),
-                     "its volume ",
+    ASSIGN_OR_RETURN(GuestDevice device,
+                     OfVolume(name, *volume, sources, budget), "its volume ",
                      volume->path.empty() ? volume->place : volume->path);
     return device;
   }

@@ -19,6 +19,7 @@
 
 #include "lib/base/status.h"
 #include "lib/guest/empty_dir.h"
+#include "lib/guest/tar_image.h"
 #include "lib/oci/guest_devices.h"
 
 namespace serai::guest {
@@ -55,11 +56,18 @@ struct BlockSources {
   std::map<std::string, std::string> image_words;
 };
 
+// What the tars in the bundle of one container may still take, in bytes: they
+// are in memory, on the node's account.
+struct TarBudget {
+  uint64_t left = kProjectedLimits.bytes;
+};
+
 // Makes what has to be made: in the bundle, which whoever owns it removes also
 // after an error; in an emptyDir. INVALID_ARGUMENT where the pod's author or
 // the image's is to blame, with a sentence that is said behind the device's
-// name; else as errno says.
+// name; else as errno says. What is made is taken off the `budget`.
 absl::StatusOr<oci::GuestDevice> FindBlockDevice(const std::string& name,
-                                                 const BlockSources& sources);
+                                                 const BlockSources& sources,
+                                                 TarBudget& budget);
 
 }  // namespace serai::guest

@@ -33,8 +33,9 @@ absl::Status NothingToAttach(const solo5::Unikernel& unikernel,
 
 absl::StatusOr<GuestDevice> MatchBlock(const solo5::Unikernel& unikernel,
                                        const BlockSources& sources,
-                                       const std::string& name) {
-  absl::StatusOr<GuestDevice> device = FindBlockDevice(name, sources);
+                                       const std::string& name,
+                                       TarBudget& budget) {
+  absl::StatusOr<GuestDevice> device = FindBlockDevice(name, sources, budget);
   if (absl::IsInvalidArgument(device.status())) {
     return NothingToAttach(unikernel, name, device.status().message());
   }
@@ -139,13 +140,14 @@ absl::StatusOr<std::vector<GuestDevice>> MatchDevices(
     const solo5::Unikernel& unikernel, const Attachments& attachments) {
   ASSIGN_OR_RETURN(NetDevices nets, MatchNets(unikernel, attachments));
   std::vector<GuestDevice> devices;
+  TarBudget budget;
   for (const solo5::ManifestEntry& entry : unikernel.Devices()) {
     const std::string name = entry.name;
     if (entry.type == solo5::DeviceType::kNet) {
       devices.push_back(std::move(nets[name]));
     } else if (entry.type == solo5::DeviceType::kBlock) {
       ASSIGN_OR_RETURN(GuestDevice device,
-                       MatchBlock(unikernel, attachments.blocks, name));
+                       MatchBlock(unikernel, attachments.blocks, name, budget));
       devices.push_back(std::move(device));
     } else {
       return NothingToAttach(unikernel, name, "its type is not known");

@@ -28,6 +28,20 @@ absl::string_view PluginOf(absl::string_view path) {
   return plugin;
 }
 
+// Whether kubelet has mounted it for a pod: …/pods/<uid>/volumes/… or
+// …/volume-subpaths/…. A CSI volume is deeper than its name ("/mount").
+bool IsOfPod(absl::string_view path) {
+  const std::vector<absl::string_view> parts =
+      absl::StrSplit(path, '/', absl::SkipEmpty());
+  for (size_t i = 0; i + 2 < parts.size(); ++i) {
+    if (parts[i] == "pods" &&
+        (parts[i + 2] == "volumes" || parts[i + 2] == "volume-subpaths")) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool HasDataLink(int dir_fd) {
   struct stat st = {};
   return ::fstatat(dir_fd, "..data", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
@@ -43,7 +57,9 @@ VolumeKind KindOf(const std::string& path, int dir_fd) {
        {"configmap", "secret", "downward-api", "projected"}) {
     if (plugin == projected) return VolumeKind::kProjected;
   }
-  return HasDataLink(dir_fd) ? VolumeKind::kProjected : VolumeKind::kFileSystem;
+  // In a claim the link may be a pod's own, which would have its files copied.
+  return !IsOfPod(path) && HasDataLink(dir_fd) ? VolumeKind::kProjected
+                                               : VolumeKind::kFileSystem;
 }
 
 }  // namespace serai::guest

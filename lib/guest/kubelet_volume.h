@@ -14,8 +14,8 @@ enum class VolumeKind {
   kFileSystem,  // all others: PersistentVolumeClaim, hostPath, …
 };
 
-// `path` is the directory's, `dir_fd` a descriptor of it. A directory that has
-// kubelet's link `..data` is kProjected wherever it is.
+// `path` is the directory's, `dir_fd` a descriptor of it. One that is
+// no pod's volume, but has kubelet's link `..data`, is kProjected as well.
 VolumeKind KindOf(const std::string& path, int dir_fd);
 
 }  // namespace serai::guest

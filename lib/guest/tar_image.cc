@@ -160,7 +160,7 @@ absl::Status Walk::AddFile(const std::string& name, int place) {
 }
 
 absl::Status Walk::Count(uint64_t size) {
-  const uint64_t left = limits_.bytes - bytes_;
+  const uint64_t left = limits_.bytes - std::min(limits_.bytes, bytes_);
   if (size > left || (size + 2 * kSector - 1) / kSector * kSector > left) {
     return absl::ResourceExhaustedError(
         absl::StrCat("of ", size,
@@ -201,8 +201,11 @@ absl::Status WriteProjectedTar(int volume, const TarLimits& limits, int out) {
     ASSIGN_OR_RETURN(const std::string data, DataDirectory(volume));
     RETURN_IF_ERROR(Empty(out));
     const absl::Status written = Walk(open, data, true, limits, out).Run();
-    // kubelet has put another directory in its place, or a file was cut.
-    const bool again = absl::IsNotFound(written) || absl::IsDataLoss(written);
+    // kubelet has put another directory in its place, and may have removed some
+    // files of this one before they were listed; or a file was cut.
+    ASSIGN_OR_RETURN(const std::string now, DataDirectory(volume));
+    const bool again =
+        now != data || absl::IsNotFound(written) || absl::IsDataLoss(written);
     if (!again) return written;
     if (attempt == kTries) {
       return absl::AbortedError(absl::StrCat(

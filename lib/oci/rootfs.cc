@@ -16,6 +16,8 @@
 namespace serai::oci {
 namespace {
 
+constexpr int kTries = 100;
+
 // Where the kernel says an open descriptor is.
 absl::StatusOr<std::string> PathOf(int fd) {
   std::array<char, PATH_MAX> buffer;
@@ -35,13 +37,18 @@ absl::StatusOr<UniqueFd> OpenInRoot(int root_fd, const std::string& path,
   struct open_how how = {};
   how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  for (;;) {
+  for (int attempt = 1;;) {
     const long fd =
         ::syscall(SYS_openat2, root_fd, path.c_str(), &how, sizeof(how));
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
     // EAGAIN: something was renamed meanwhile, and the kernel cannot tell
     // whether that led out of the root.
-    if (errno == EINTR || errno == EAGAIN) continue;
+    if (errno == EINTR || (errno == EAGAIN && attempt++ < kTries)) continue;
+    if (errno == EAGAIN) {
+      return absl::AbortedError(absl::StrCat(
+          "open ", path,
+          " in the image: directories are renamed again and again"));
+    }
     return ErrnoStatus(errno, absl::StrCat("open ", path, " in the image"));
   }
 }

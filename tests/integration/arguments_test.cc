@@ -187,6 +187,8 @@ TEST_F(ArgumentsTest, AGuestWithoutAnAnswerRunsAllTheSame) {
   ASSERT_OK_AND_ASSIGN(const auto deaf, node_->Run("deaf", Load("deaf")));
   EXPECT_THAT(WaitForOutput(deaf.container, "running"), HasSubstr("running"));
   EXPECT_THAT(node_->DaemonLog(), HasSubstr("asking /app.spt of image"));
+  // Neither is kept as the image's answer.
+  EXPECT_THAT(Answers(), SizeIs(0));
 }
 
 TEST_F(ArgumentsTest, PodsOfAnImageAskOnceAndItsAnswerGoesWithIt) {
@@ -203,7 +205,7 @@ TEST_F(ArgumentsTest, PodsOfAnImageAskOnceAndItsAnswerGoesWithIt) {
       node_->directory() + "/config.toml.d/tender.toml",
       absl::StrCat("version = 1\n[programs]\ntender = \"", tender, "\"\n")));
   node_->Start();
-  const std::string image = Load("hello");
+  const std::string image = Load("web");
   std::vector<std::thread> creators;
   for (int i = 0; i < 4; ++i) {
     creators.emplace_back([&, i] {

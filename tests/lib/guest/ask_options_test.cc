@@ -84,8 +84,8 @@ TEST_P(AskOptionsTest, WhatCanNotRunHasNoAnswer) {
   file.target = absl::string_view(GetParam()) == "hvt" ? solo5::Target::kHvt
                                                        : solo5::Target::kSpt;
   ASSERT_OK(WriteFileAtomic(dir / "app", file.Bytes()));
-  ASSERT_OK_AND_ASSIGN(const GuestOptions options, AskFile(dir / "app"));
-  EXPECT_FALSE(options.known());
+  const auto options = AskFile(dir / "app");
+  EXPECT_FALSE(options.ok() && options->known());
   EXPECT_FALSE(AskFile(dir / "app", dir / "no-tender").ok());
   // What is the tender's fault says nothing of the guest.
   ASSERT_OK(WriteFileAtomic(
@@ -93,6 +93,34 @@ TEST_P(AskOptionsTest, WhatCanNotRunHasNoAnswer) {
   EXPECT_THAT(
       AskFile(dir / "app", dir / "tender"),
       HasStatus(absl::StatusCode::kFailedPrecondition, "no namespaces"));
+}
+
+TEST_P(AskOptionsTest, APageThatMayBeCutShortIsNoAnswer) {
+  const TempDir dir;
+  UnikernelFile file;
+  file.target = absl::string_view(GetParam()) == "hvt" ? solo5::Target::kHvt
+                                                       : solo5::Target::kSpt;
+  ASSERT_OK(WriteFileAtomic(dir / "app", file.Bytes()));
+  const auto ask = [&](const std::string& end,
+                       const char* page =
+                           "echo OPTIONS; echo '       --ipv4=VALUE'; ") {
+    EXPECT_OK(WriteFileAtomic(
+        dir / "tender", absl::StrCat("#!/bin/sh\n", page, end, "\n"), 0755));
+    return AskFile(dir / "app", dir / "tender");
+  };
+  for (const char* end : {"exit 0", "exit 63"}) {
+    ASSERT_OK_AND_ASSIGN(const GuestOptions options, ask(end));
+    EXPECT_TRUE(options.Has("--ipv4")) << end;
+  }
+  ASSERT_OK_AND_ASSIGN(const GuestOptions options, ask("exit 2"));
+  EXPECT_FALSE(options.known());
+  EXPECT_THAT(ask("kill -KILL $$"),
+              HasStatus(absl::StatusCode::kAborted, "status 137"));
+  EXPECT_THAT(ask("exit 1", ""),
+              HasStatus(absl::StatusCode::kAborted, "status 1 "));
+  ASSERT_OK_AND_ASSIGN(const GuestOptions flood,
+                       ask("while :; do echo flood; done"));
+  EXPECT_FALSE(flood.known());
 }
 
 }  // namespace

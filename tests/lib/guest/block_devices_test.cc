@@ -35,7 +35,8 @@ class BlockDevicesTest : public ::testing::Test {
     ASSERT_OK(WriteFileAtomic(path, std::string(size, 'x')));
   }
   absl::StatusOr<GuestDevice> Find() {
-    return FindBlockDevice("data", sources_);
+    TarBudget budget;
+    return FindBlockDevice("data", sources_, budget);
   }
 
   TempDir dir_;
@@ -63,6 +64,37 @@ TEST_F(BlockDevicesTest, KubeletsLinkTellsAProjectedVolumeAnywhere) {
   sources_.volumes = {{"/data", dir_ / "v", false}};
   ASSERT_OK_AND_ASSIGN(const GuestDevice device, Find());
   EXPECT_EQ(device.path, dir_ / "bundle/devices/data.tar");
+}
+
+TEST_F(BlockDevicesTest, ALinkOfThatNameInAClaimIsThePodsOwn) {
+  const std::string claim = Volume("csi") + "/mount";
+  ASSERT_OK(MakeDirs(claim + "/..1"));
+  ASSERT_EQ(::symlink("..1", (claim + "/..data").c_str()), 0);
+  Put(claim + "/data.img");
+  sources_.volumes = {{"/data", claim, false}};
+  ASSERT_OK_AND_ASSIGN(const GuestDevice device, Find());
+  EXPECT_EQ(device.path, claim + "/data.img");
+}
+
+TEST_F(BlockDevicesTest, AllTarsOfAContainerHaveOneBudget) {
+  Put(Volume("configmap") + "/key");
+  TarBudget budget{7 * 512};
+  ASSERT_OK(FindBlockDevice("data", sources_, budget));
+  EXPECT_EQ(budget.left, 2 * 512u);
+  EXPECT_THAT(FindBlockDevice("data", sources_, budget),
+              HasStatus(absl::StatusCode::kResourceExhausted, "too much"));
+}
+
+TEST_F(BlockDevicesTest, SlashesBehindAMountPathMeanNothing) {
+  Put(Volume("configmap") + "/key");
+  sources_.volumes[0].place = "/mnt/data//";
+  EXPECT_OK(Find());
+}
+
+TEST_F(BlockDevicesTest, ADiskThatIsALinkToNothingIsThePodsFault) {
+  const std::string volume = Volume("csi");
+  ASSERT_EQ(::symlink("none", (volume + "/data.img").c_str()), 0);
+  EXPECT_THAT(Find(), HasStatus(kInvalid, "leads nowhere"));
 }
 
 TEST_F(BlockDevicesTest, AnEmptyDirIsAnImageOfTheSizeThatThePodSays) {
