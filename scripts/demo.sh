@@ -47,6 +47,7 @@ state = "$home/state"
 socket = "$SERAI_SOCKET"
 [cni]
 conf_dir = "$home/net.d"
+bin_dirs = ["$bin", "/opt/cni/bin", "/usr/lib/cni"]
 [metrics]
 address = "127.0.0.1:0"
 [cgroup]
@@ -54,12 +55,12 @@ parent = "$cgroup"
 TOML
   cat >"$home/net.d/10-demo.conflist" <<JSON
 {"cniVersion": "1.0.0", "name": "serai-demo", "plugins": [
-  {"type": "bridge", "bridge": "$bridge", "isGateway": true, "ipam": {
+  {"type": "serai-tap", "bridge": "$bridge", "isGateway": true, "ipam": {
     "type": "host-local", "dataDir": "$home/ipam",
     "ranges": [[{"subnet": "$subnet.0/24"}]],
     "routes": [{"dst": "0.0.0.0/0"}]}}]}
 JSON
-  # The bridge plugin turns forwarding on; it is put back at the end.
+  # serai-tap turns forwarding on; it is put back at the end.
   cp "$forwarding" "$home/ip_forward"
 }
 
@@ -116,6 +117,7 @@ on_exit() {
 leftovers() {
   [[ ! -e $home ]] || echo "directory $home"
   ip -o link show "$bridge" 2>/dev/null || true
+  ip -o link show | grep -F 'serai-tap-of:serai-demo:' || true
   grep -F "$home" /proc/self/mounts || true
   find /sys/fs/cgroup -maxdepth 3 -type d -path "*$cgroup*" 2>/dev/null || true
   local exe
@@ -134,7 +136,7 @@ if [[ ${1:-} == --down ]]; then
 fi
 step "Installing what is needed, and building"
 scripts/deps.sh
-scripts/build.sh seraid containerd-shim-serai-v2 serai-tender serai \
+scripts/build.sh seraid containerd-shim-serai-v2 serai-tap serai-tender serai \
   guest_web_hvt guest_web_spt
 [[ ! -e $home ]] || fail "$home is there from an earlier run: $0 --down removes it"
 

@@ -88,7 +88,7 @@ TEST_P(TapNetworkTest, AGuestAnswersUntilItsPodGoes) {
   ASSERT_OK_AND_ASSIGN(const auto second, node_->Run("second", web_));
   ExpectAnswers(first.ip);
   ExpectAnswers(second.ip);
-  EXPECT_EQ(absl::StrContains(Links(), "tap"), Direct());
+  EXPECT_EQ(absl::StrContains(Links(), ": tap"), Direct());
   ASSERT_OK(node_->StopPod(first.pod));
   ExpectAnswers(second.ip);
   ASSERT_OK(node_->RemovePod(first.pod));
