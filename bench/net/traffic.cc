@@ -25,6 +25,7 @@ namespace {
 
 constexpr size_t kConnections = 8;
 constexpr int kDatagrams = 8;
+constexpr double kPatience = 10;  // seconds
 constexpr char kRequest[] = "GET / HTTP/1.1\r\nHost: guest\r\n\r\n";
 
 class Watch {
@@ -158,15 +159,19 @@ absl::StatusOr<double> BodyRate(const std::string& address, size_t bytes) {
 absl::StatusOr<double> EchoRate(const std::string& address, double seconds) {
   ASSIGN_OR_RETURN(const UniqueFd fd, Connect(address, 7, SOCK_DGRAM));
   std::array<char, 56> data = {};
+  const auto ask = [&] {
+    return ::send(fd.get(), data.data(), data.size(), 0) > 0 &&
+           ::recv(fd.get(), data.data(), data.size(), 0) > 0;
+  };
+  // The first ones are for the neighbours to find each other.
+  for (const Watch patience(kPatience); !ask();) {
+    if (!patience.Runs()) {
+      return absl::UnavailableError("echo does not answer");
+    }
+  }
   int answers = 0;
   const Watch watch(seconds);
-  while (watch.Runs()) {
-    if (::send(fd.get(), data.data(), data.size(), 0) < 0) {
-      return ErrnoStatus(errno, "sending a datagram");
-    }
-    if (::recv(fd.get(), data.data(), data.size(), 0) > 0) ++answers;
-  }
-  if (answers == 0) return absl::UnavailableError("echo does not answer");
+  while (watch.Runs()) answers += ask() ? 1 : 0;
   return answers / watch.Passed();
 }
 
