@@ -253,6 +253,8 @@ void ReadVolumes(const Field& spec, const Field& container, PodManifest& pod) {
     if (volume != nullptr && (*volume)["emptyDir"].present()) {
       (*volume)["emptyDir"]["medium"].RefuseIfSet(
           "only kubelet mounts a file system in memory");
+      (*volume)["emptyDir"]["sizeLimit"].RefuseIfSet(
+          "nobody watches it; annotation serai.dev/size.DEVICE sizes the disk");
       pod.empty_dirs[pod.container.mounts_size() - 1] =
           DnsLabel((*volume)["name"]);
     } else if (volume != nullptr) {

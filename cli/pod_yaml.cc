@@ -84,19 +84,21 @@ std::string VolumeName(const std::string& device, Manifest& manifest) {
 // rather than a mount.
 bool AddVolume(const std::string& device, const std::string& name,
                const std::string& hint, Manifest& manifest) {
+  // Bare, "123" and "true" are no strings.
+  const std::string quoted = Quoted(name);
   const std::vector<std::string> words =
       absl::StrSplit(hint, ' ', absl::SkipEmpty());
   const std::string kind = words.empty() ? "" : absl::AsciiStrToLower(words[0]);
-  absl::StrAppend(&manifest.volumes, "  - name: ", name, "\n");
+  absl::StrAppend(&manifest.volumes, "  - name: ", quoted, "\n");
   const bool block = kind == "block";
   if (kind == "configmap") {
-    absl::StrAppend(&manifest.volumes, "    configMap: {name: ", name, "}\n");
+    absl::StrAppend(&manifest.volumes, "    configMap: {name: ", quoted, "}\n");
   } else if (kind == "secret") {
-    absl::StrAppend(&manifest.volumes, "    secret: {secretName: ", name,
+    absl::StrAppend(&manifest.volumes, "    secret: {secretName: ", quoted,
                     "}\n");
   } else if (block || kind == "pvc" || kind == "persistentvolumeclaim") {
     absl::StrAppend(&manifest.volumes,
-                    "    persistentVolumeClaim: {claimName: ", name, "}\n");
+                    "    persistentVolumeClaim: {claimName: ", quoted, "}\n");
   } else {
     if (!hint.empty() && kind != "emptydir") {
       absl::StrAppend(&manifest.volumes,
@@ -124,10 +126,10 @@ void AddBlock(const json& image, const std::string& device,
   const std::string hint =
       Word(image, absl::StrCat("dev.serai.volume.", device));
   if (AddVolume(device, name, hint, manifest)) {
-    absl::StrAppend(&manifest.devices, "    - {name: ", name,
+    absl::StrAppend(&manifest.devices, "    - {name: ", Quoted(name),
                     ", devicePath: /dev/", device, "}\n");
   } else {
-    absl::StrAppend(&manifest.mounts, "    - {name: ", name,
+    absl::StrAppend(&manifest.mounts, "    - {name: ", Quoted(name),
                     ", mountPath: /mnt/", device, "}\n");
   }
 }
@@ -173,7 +175,7 @@ std::string PodYaml(const json& image, const std::string& name) {
           : json::object();
   Manifest manifest;
   AddDevices(image, unikernel, manifest);
-  const std::string called = NameOf(name);
+  const std::string called = Quoted(NameOf(name));
   const auto section = [](const char* title, const std::string& entries) {
     return entries.empty() ? "" : absl::StrCat(title, "\n", entries);
   };

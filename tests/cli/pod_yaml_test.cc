@@ -50,11 +50,13 @@ TEST(PodYamlTest, TheImagesWordsChooseTheVolumes) {
                      {"dev.serai.volume.own", "my\n  evil: words"},
                      {"dev.serai.block.files", "/files.img"}}),
               "app");
-  EXPECT_THAT(yaml, HasSubstr("  - name: config\n    configMap: {name: "
-                              "config}\n"));
-  EXPECT_THAT(yaml, HasSubstr("    secret: {secretName: key}\n"));
-  EXPECT_THAT(yaml, HasSubstr("    - {name: disk, devicePath: /dev/disk}\n"));
-  EXPECT_THAT(yaml, HasSubstr("persistentVolumeClaim: {claimName: disk}\n"));
+  EXPECT_THAT(yaml, HasSubstr("  - name: \"config\"\n    configMap: {name: "
+                              "\"config\"}\n"));
+  EXPECT_THAT(yaml, HasSubstr("    secret: {secretName: \"key\"}\n"));
+  EXPECT_THAT(yaml,
+              HasSubstr("    - {name: \"disk\", devicePath: /dev/disk}\n"));
+  EXPECT_THAT(yaml,
+              HasSubstr("persistentVolumeClaim: {claimName: \"disk\"}\n"));
   EXPECT_THAT(yaml, HasSubstr("serai.dev/size.cache: \"2Gi\"\n"));
   EXPECT_THAT(yaml, HasSubstr("device files: the image's file \"/files.img\""));
   EXPECT_THAT(yaml, HasSubstr("# the image wants: \"my\\n  evil: words\"\n"));
@@ -69,6 +71,15 @@ TEST(PodYamlTest, NamesAreMadeToFit) {
   ASSERT_EQ(pod.empty_dirs.size(), 2u);
   EXPECT_EQ(pod.empty_dirs.at(0), "data");
   EXPECT_EQ(pod.empty_dirs.at(1), "data-2");
+}
+
+TEST(PodYamlTest, ANameThatLooksLikeANumberOrABooleanIsAString) {
+  ASSERT_OK_AND_ASSIGN(
+      const PodManifest pod,
+      ParsePodManifest(PodYaml(Image({Block("true"), Block("7")}), "x/123")));
+  EXPECT_EQ(pod.sandbox.metadata().name(), "123");
+  EXPECT_EQ(pod.empty_dirs.at(0), "true");
+  EXPECT_EQ(pod.empty_dirs.at(1), "7");
 }
 
 TEST(PodYamlTest, WhatIsNoDescriptionMakesNoDevices) {
