@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/pod_yaml.h"
 
+#include <cstdint>
+
 #include "cli/manifest.h"
 #include "tests/support/status_matchers.h"
 
@@ -15,7 +17,7 @@ json Image(const json& devices, const json& annotations = json::object()) {
   return {{"unikernels",
            {{{"path", "/app.hvt"},
              {"devices", devices},
-             {"memory_floor_bytes", 100 << 20}}}},
+             {"memory_floor_bytes", uint64_t{100} << 20}}}},
           {"image", {{"annotations", annotations}}}};
 }
 json Block(const std::string& name) {
