@@ -179,13 +179,15 @@ absl::StatusOr<std::string> PluginRunner::Run(const std::string& type,
   if (lock_fd >= 0) spec.descriptors = {lock_fd};
   spec.timeout = timeout_;
   spec.max_output = kMaxJsonBytes;
-  ASSIGN_OR_RETURN(SubprocessResult result, RunSubprocess(spec), "plugin ",
-                   type, ": ", command);
-  if (result.exit_code != 0) {
-    return Annotate(Failure(result),
-                    absl::StrCat("plugin ", type, ": ", command));
+  const std::string what = absl::StrCat("plugin ", type, ": ", command);
+  absl::StatusOr<SubprocessResult> result = RunSubprocess(spec);
+  if (absl::IsOutOfRange(result.status())) {  // it printed too much
+    return absl::ResourceExhaustedError(
+        absl::StrCat(what, ": ", result.status().message()));
   }
-  return std::move(result.output);
+  RETURN_IF_ERROR(result.status(), what);
+  if (result->exit_code != 0) return Annotate(Failure(*result), what);
+  return std::move(result->output);
 }
 
 }  // namespace serai::cni

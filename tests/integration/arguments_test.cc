@@ -268,11 +268,10 @@ TEST_F(ArgumentsTest, TheAnnotationChoosesHowAGuestIsTold) {
   ASSERT_OK_AND_ASSIGN(const std::string id, node_->Create(pod, config));
   ASSERT_OK(node_->StartContainer(id));
   ASSERT_OK(node_->WaitExited(id));
-  EXPECT_THAT(
-      Output(id),
-      HasSubstr(R"(command line: {"cmdline":"app.spt -c a\\ \\\"b\\\"")"
-                R"(,"env":"A=x y","cwd":"/srv"})"
-                "\n"));
+  EXPECT_THAT(Output(id),
+              HasSubstr(R"(command line: {"cmdline":"app.spt -c a\\ \\\"b\\\"")"
+                        R"(,"env":"A=x y","cwd":"/srv"})"
+                        "\n"));
 
   // A guest that would take an argument asks in vain for nothing else.
   ASSERT_OK_AND_ASSIGN(const auto web, Run(Pod("web", "dhcp"), Load("web")));

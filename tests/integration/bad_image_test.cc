@@ -139,8 +139,8 @@ TEST_F(BadImageTest, ADeviceWithNothingToAttachIsNamed) {
                        node_->LoadGuests("twonets", {"twonets.spt"}));
   ExpectRefused(nets, kInvalid,
                 {"device \"management\" has nothing to attach",
-                 "service (NET_BASIC), management (NET_BASIC)", "one interface",
-                 "\"service\" has it"});
+                 "service (NET_BASIC), management (NET_BASIC)",
+                 "no interface left for it (eth0)"});
 
   ASSERT_OK_AND_ASSIGN(const std::string block,
                        node_->LoadGuests("block", {"block.spt"}));
@@ -156,7 +156,7 @@ TEST_F(BadImageTest, ADeviceWithNothingToAttachIsNamed) {
   ExpectRefused(config, kInvalid, {"\"storage\"", "/nowhere/disk.img"});
   device->set_host_path(node_->directory());
   ExpectRefused(config, kInvalid,
-                {"\"storage\"", node_->directory(), "neither a file nor"});
+                {"\"storage\"", node_->directory(), "has several files"});
 }
 
 class MemoryLimitTest : public BadImageTest,

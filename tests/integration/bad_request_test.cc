@@ -170,15 +170,16 @@ TEST_F(BadRequestTest, UnknownIdsAreNotFound) {
   ExpectNothingNew();
 }
 
-TEST_F(BadRequestTest, APodsInterfaceIsOneUnikernels) {
+TEST_F(BadRequestTest, UnikernelsWithoutPortsCantShareAnInterface) {
   ASSERT_OK_AND_ASSIGN(const auto web, node_->Run("pod", image_));
   Mark();
   auto other = node_->ContainerConfig(image_, {});
   other.mutable_metadata()->set_name("sidecar");
+  EXPECT_THAT(
+      node_->Create(web.pod, other),
+      HasStatus(kInvalid, "container \"sidecar\" shares interface eth0"));
   EXPECT_THAT(node_->Create(web.pod, other),
-              HasStatus(kInvalid, "belongs to one unikernel at a time"));
-  EXPECT_THAT(node_->Create(web.pod, other),
-              HasStatus(kInvalid, "make \"sidecar\" a pod of its own"));
+              HasStatus(kInvalid, "declare its ports"));
   ExpectNothingNew();
   EXPECT_EQ(node_->Containers().size(), 1u);
 }

@@ -138,8 +138,9 @@ TEST_F(StatusTest, APodsAndAContainersInfoSayWhereToLook) {
       const auto pod,
       CallCri(node_->runtime(), &Runtime::PodSandboxStatus, ask));
   const json sandbox = Parsed(pod.info().at("info"));
-  EXPECT_EQ(sandbox.at("tap"), "serai0");
-  EXPECT_EQ(sandbox.at("interfaces").at(0).at("addresses").at(0).at("address"), web.ip);
+  const json eth0 = sandbox.at("interfaces").at(0);
+  EXPECT_EQ(eth0.at("tap"), "serai0");
+  EXPECT_EQ(eth0.at("addresses").at(0).at("address"), web.ip);
   EXPECT_TRUE(PathExists(sandbox.at("netns")));
   EXPECT_EQ(::kill(sandbox.at("pid").get<pid_t>(), 0), 0);
   EXPECT_EQ(sandbox.at("containers"), json::array({web.container}));

@@ -6,6 +6,7 @@
 #include "absl/strings/str_replace.h"
 #include "lib/base/file.h"
 #include "lib/base/subprocess.h"
+#include "tests/support/enter_own_machine.h"
 #include "tests/support/require.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/test_node.h"
@@ -37,6 +38,8 @@ class TapNetworkTest : public ::testing::TestWithParam<bool> {
   void SetUp() override {
     SERAI_NEED("root");
     SERAI_NEED("net");
+    // Whose bridge has one name.
+    ASSERT_OK(EnterOwnMachine());
     const std::string plugin = JoinPath(BuildDir(), "bin/serai-tap");
     Sh("ln -s " + plugin + " " + (plugins_ / "serai-tap"));
     NodeOptions options;

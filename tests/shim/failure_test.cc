@@ -120,7 +120,7 @@ TEST_F(BadBundleTest, NamesWhatElseIsWrong) {
   spec.guest_memory = 1 << 20;
   EXPECT_THAT(Refused(shim, spec), HasStatus(kInvalid, "at least"));
   spec = shim.Spec("bad", "hello.spt", {std::string(8192, 'x')});
-  EXPECT_THAT(Refused(shim, spec), HasStatus(kInvalid, "8192 characters"));
+  EXPECT_THAT(Refused(shim, spec), HasStatus(kInvalid, "8192 bytes"));
   spec = shim.Spec("bad", "hello.spt");
   spec.network_namespace = shim / "no-netns";
   EXPECT_THAT(Refused(shim, spec), HasStatus(absl::StatusCode::kNotFound,

@@ -76,8 +76,9 @@ TEST(ParseHelpTest, ReadsDashesAsGroffWantsThem) {
 }
 
 TEST(ParseHelpTest, WhatListsNoOptionIsNoAnswer) {
-  for (const char* text : {"", "\n", "-", "--", "---x", "-xy", "       -\n",
-                           "-- -- --", "--=x", "text\n--text", "- x"}) {
+  for (const char* text :
+       {"", "\n", "-", "--", "---x", "-xy", "       -\n", "-- -- --", "--=x",
+        "text\n  x\n    --text", "- x"}) {
     EXPECT_FALSE(ParseHelp(text).known()) << text;
   }
   EXPECT_FALSE(ParseHelp("hello\nargument 1: --help=plain\n").known());

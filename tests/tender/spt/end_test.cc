@@ -77,7 +77,6 @@ const EndCase kEndCases[] = {
      "{\"end\":\"seccomp\",\"status\":159,\"syscall\":1,",
      "number=1,"},
     // Those of other ABIs are not even told.
-    {{"evil_syscalls", "--how=int80", "--call=4", "--a=1"}, kForbidden, "", ""},
     {{"evil_syscalls", "--how=x32", "--call=231"}, kForbidden, "", ""},
 };
 
