@@ -127,10 +127,11 @@ absl::Status GuestTask::AnswerDhcp(Guest& guest) {
 }
 
 absl::Status GuestTask::RemoveTaps() const {
+  absl::Status removed;
   for (const RecordedTap& tap : record_.taps) {
-    RETURN_IF_ERROR(RemoveTap(tap));
+    removed = FirstError(std::move(removed), RemoveTap(tap));
   }
-  return absl::OkStatus();
+  return removed;
 }
 
 void GuestTask::NoteCgroup() {

@@ -102,9 +102,7 @@ absl::Status ChainedCheck(const Environment& environment,
 
 absl::Status ChainedDel(const Environment& environment, const Config& config) {
   // With the namespace goes all that was in it.
-  if (environment.netns.empty() || !PathExists(environment.netns)) {
-    return absl::OkStatus();
-  }
+  if (PodIsGone(environment)) return absl::OkStatus();
   ASSIGN_OR_RETURN(const host::TapSpec spec, SpecOf(environment, config));
   ASSIGN_OR_RETURN(const UniqueFd netns, OpenPod(environment));
   return host::RemoveTap(netns.get(), spec);

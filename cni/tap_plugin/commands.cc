@@ -73,6 +73,12 @@ absl::Status RunQuiet(const Environment& environment, const Config& config) {
 
 }  // namespace
 
+bool PodIsGone(const Environment& environment) {
+  if (environment.netns.empty()) return true;
+  const absl::Status found = host::OpenNetns(environment.netns).status();
+  return absl::IsNotFound(found) || absl::IsInvalidArgument(found);
+}
+
 absl::StatusOr<UniqueFd> OpenPod(const Environment& environment) {
   absl::StatusOr<UniqueFd> netns = host::OpenNetns(environment.netns);
   if (!netns.ok()) {

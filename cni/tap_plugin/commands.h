@@ -16,6 +16,9 @@ namespace serai::tap_plugin {
 absl::StatusOr<std::string> Run(const Environment& environment,
                                 const std::string& input);
 
+// Whether there is no namespace any more: none is told of, nothing is at its
+// path, or what its runtime has unmounted already.
+bool PodIsGone(const Environment& environment);
 // The pod's namespace, which is another than the plugin's own.
 absl::StatusOr<UniqueFd> OpenPod(const Environment& environment);
 

@@ -208,13 +208,10 @@ absl::StatusOr<json> Recall(const Environment& environment,
 absl::Status RemoveLinks(const Environment& environment, const Config& config) {
   absl::Status removed =
       host::RemoveNodeTap(TapName(environment), OwnerOf(environment, config));
-  if (environment.netns.empty() || !PathExists(environment.netns)) {
-    return removed;
-  }
-  ASSIGN_OR_RETURN(const UniqueFd netns, OpenPod(environment));
-  return FirstError(
-      std::move(removed),
-      host::RemovePlaceholder(netns.get(), environment.interface));
+  if (PodIsGone(environment)) return removed;
+  const absl::StatusOr<UniqueFd> netns = OpenPod(environment);
+  RETURN_IF_ERROR(FirstError(removed, netns.status()));
+  return host::RemovePlaceholder(netns->get(), environment.interface);
 }
 
 // Gives back what ADD made or was about to.

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/time/clock.h"
 #include "lib/base/unique_fd.h"
 #include "lib/host/netlink.h"
 #include "lib/host/netns.h"
@@ -133,10 +134,23 @@ absl::StatusOr<Tap> FindTapHere(nl_sock* socket, TapSpec& spec) {
              static_cast<int>(::rtnl_link_get_mtu(interface.get())), inner};
 }
 
+// One that a tender had which was killed is free when the kernel has taken that
+// process apart.
+absl::StatusOr<UniqueFd> HoldSoon(const std::string& name) {
+  constexpr int kTries = 25;
+  for (int attempt = 1;; ++attempt) {
+    absl::StatusOr<UniqueFd> held = HoldTap(name);
+    if (!absl::IsFailedPrecondition(held.status()) || attempt == kTries) {
+      return held;
+    }
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+}
+
 absl::StatusOr<Tap> AdoptTapHere(TapSpec& spec) {
   ASSIGN_OR_RETURN(const auto socket, ConnectRoute());
   ASSIGN_OR_RETURN(Tap tap, FindTapHere(socket.get(), spec));
-  ASSIGN_OR_RETURN(const UniqueFd held, HoldTap(spec.tap));
+  ASSIGN_OR_RETURN(const UniqueFd held, HoldSoon(spec.tap));
   RETURN_IF_ERROR(SetGuard(socket.get(), tap.index, {tap.mac, spec.addresses}),
                   spec.tap);
   return tap;
