@@ -87,43 +87,6 @@ absl::Status ContainerManager::CheckName(const Pod& pod,
   return absl::OkStatus();
 }
 
-Neighbours ContainerManager::NeighboursOf(const ContainerRecord& record) const {
-  Neighbours neighbours;
-  for (const auto& other : store_.ContainersOf(record.pod_id())) {
-    ContainerRecord neighbour = other->record.Get();
-    if (neighbour.id() == record.id()) continue;
-    const bool ended = PhaseOf(neighbour) == ContainerPhase::kExited;
-    (ended ? neighbours.ended : neighbours.living)
-        .push_back(std::move(neighbour));
-  }
-  return neighbours;
-}
-
-absl::Status ContainerManager::ShareInterfaces(
-    Pod& pod, std::vector<ContainerRecord> guests,
-    const ContainerRecord& taker) {
-  guests.push_back(taker);
-  ASSIGN_OR_RETURN(const std::vector<Sharing> sharings,
-                   PlanSharing(*pod.record.Read(), guests));
-  if (sharings.empty()) return absl::OkStatus();
-  RETURN_IF_ERROR(pod.record.Change([](PodRecord& r) { r.set_shared(true); }));
-  return Share(*pod.record.Read(), sharings);
-}
-
-void ContainerManager::ShareAnew(const Pod& pod,
-                                 const ContainerRecord& gone) const {
-  const std::shared_ptr<const PodRecord> record = pod.record.Read();
-  if (!record->shared() || !IsReady(pod, *record)) return;
-  const absl::StatusOr<std::vector<Sharing>> sharings =
-      PlanSharing(*record, NeighboursOf(gone).living);
-  const absl::Status shared =
-      sharings.ok() ? Share(*record, *sharings) : sharings.status();
-  if (!shared.ok()) {
-    spdlog::warn("pod {}: leading to its containers without {}: {}", pod.id,
-                 gone.id(), std::string(shared.message()));
-  }
-}
-
 std::string ContainerManager::FindMade(const Pod& pod,
                                        const ContainerRecord& record) const {
   using google::protobuf::util::MessageDifferencer;
@@ -222,7 +185,7 @@ absl::StatusOr<std::string> ContainerManager::Create(
   if (status.ok()) status = Prepare(*pod, *container);
   if (status.ok()) status = FaultPoint("container.commit");
   if (!status.ok()) {
-    ShareAnew(*pod, record);
+    ShareAnew(store_, *pod, record);
     // The record goes last: it is what a restart undoes the rest by.
     absl::Status undone = images_.Release(record.id());
     undone = FirstError(undone, RemoveFiles(config_, record));
@@ -252,7 +215,7 @@ absl::Status ContainerManager::Prepare(Pod& pod, Container& container) {
     return MakeImageVolume(images_, mount, record.id(),
                            VolumesOf(config_, record.id()));
   };
-  const Neighbours neighbours = NeighboursOf(record);
+  const Neighbours neighbours = NeighboursOf(store_, record);
   const PodRecord seen =
       WithFreeTaps(pod_record, neighbours, record.config().metadata().name());
   ASSIGN_OR_RETURN(const Bundle bundle,
@@ -469,7 +432,7 @@ absl::Status ContainerManager::RemoveLocked(Pod& pod, Container& container) {
   RETURN_IF_ERROR(container.record.Erase());
   RETURN_IF_ERROR(FaultPoint("container.erased"));
   store_.RemoveContainer(container.id);
-  ShareAnew(pod, record);
+  ShareAnew(store_, pod, record);
   events_.Emit(runtime::v1::CONTAINER_DELETED_EVENT, container.id, pod.id);
   return absl::OkStatus();
 }

@@ -15,7 +15,6 @@
 #include "absl/time/time.h"
 #include "cri/config/config.h"
 #include "cri/container/exit_watcher.h"
-#include "cri/container/sharing.h"
 #include "cri/events/event_hub.h"
 #include "cri/image/source.h"
 #include "cri/state/store.h"
@@ -96,13 +95,6 @@ class ContainerManager {
       const PodRecord& pod, const runtime::v1::ContainerConfig& config) const;
   absl::Status CheckName(const Pod& pod,
                          const runtime::v1::ContainerConfig& config) const;
-  Neighbours NeighboursOf(const ContainerRecord& record) const;
-  // Writes down that the pod's guests share interfaces, and has them do so.
-  absl::Status ShareInterfaces(Pod& pod, std::vector<ContainerRecord> guests,
-                               const ContainerRecord& taker);
-  // After a container that shared the pod's interfaces is gone, or came to
-  // nothing.
-  void ShareAnew(const Pod& pod, const ContainerRecord& gone) const;
   // The id of what the same call has made already; empty: none.
   std::string FindMade(const Pod& pod, const ContainerRecord& record) const;
   void EndUnstartedBefore(const Pod& pod,

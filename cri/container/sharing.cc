@@ -12,6 +12,7 @@
 #include "cri/state/networks.h"
 #include "lib/host/netns.h"
 #include "lib/host/tap.h"
+#include "spdlog/spdlog.h"
 
 namespace serai::cri {
 namespace {
@@ -248,6 +249,42 @@ absl::Status Share(const PodRecord& pod, const std::vector<Sharing>& sharings) {
         host::Steer(netns.get(), sharing.network.interface(), sharing.taps));
   }
   return absl::OkStatus();
+}
+
+Neighbours NeighboursOf(const Store& store, const ContainerRecord& record) {
+  Neighbours neighbours;
+  for (const auto& other : store.ContainersOf(record.pod_id())) {
+    ContainerRecord neighbour = other->record.Get();
+    if (neighbour.id() == record.id()) continue;
+    const bool ended = PhaseOf(neighbour) == ContainerPhase::kExited;
+    (ended ? neighbours.ended : neighbours.living)
+        .push_back(std::move(neighbour));
+  }
+  return neighbours;
+}
+
+absl::Status ShareInterfaces(Pod& pod, std::vector<ContainerRecord> guests,
+                             const ContainerRecord& taker) {
+  guests.push_back(taker);
+  ASSIGN_OR_RETURN(const std::vector<Sharing> sharings,
+                   PlanSharing(*pod.record.Read(), guests));
+  if (sharings.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(pod.record.Change([](PodRecord& r) { r.set_shared(true); }));
+  return Share(*pod.record.Read(), sharings);
+}
+
+void ShareAnew(const Store& store, const Pod& pod,
+               const ContainerRecord& gone) {
+  const std::shared_ptr<const PodRecord> record = pod.record.Read();
+  if (!record->shared() || !IsReady(pod, *record)) return;
+  const absl::StatusOr<std::vector<Sharing>> sharings =
+      PlanSharing(*record, NeighboursOf(store, gone).living);
+  const absl::Status shared =
+      sharings.ok() ? Share(*record, *sharings) : sharings.status();
+  if (!shared.ok()) {
+    spdlog::warn("pod {}: leading to its containers without {}: {}", pod.id,
+                 gone.id(), std::string(shared.message()));
+  }
 }
 
 }  // namespace serai::cri

@@ -52,4 +52,16 @@ absl::StatusOr<std::vector<Sharing>> PlanSharing(
 // its. In place of what was said before.
 absl::Status Share(const PodRecord& pod, const std::vector<Sharing>& sharings);
 
+Neighbours NeighboursOf(const Store& store, const ContainerRecord& record);
+
+// Has `guests` and `taker`, which is to be made, share the pod's interfaces, and
+// writes down that they do; nothing where none is shared. Errors as
+// PlanSharing().
+absl::Status ShareInterfaces(Pod& pod, std::vector<ContainerRecord> guests,
+                             const ContainerRecord& taker);
+
+// After a container that shared the pod's interfaces is gone, or came to
+// nothing. An error is logged.
+void ShareAnew(const Store& store, const Pod& pod, const ContainerRecord& gone);
+
 }  // namespace serai::cri

@@ -18,28 +18,40 @@ constexpr int kTries = 100;
 
 }  // namespace
 
-absl::StatusOr<UniqueFd> OpenBeneath(int dir_fd, const std::string& path,
-                                     int flags) {
+int OpenAt2(int dir_fd, const std::string& path, int flags, uint64_t resolve,
+            UniqueFd& fd) {
   struct open_how how = {};
   how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  how.resolve = resolve;
   for (int attempt = 1;;) {
-    const long fd =
+    const long opened =
         ::syscall(SYS_openat2, dir_fd, path.c_str(), &how, sizeof(how));
-    if (fd >= 0) return UniqueFd(static_cast<int>(fd));
+    if (opened >= 0) {
+      fd.reset(static_cast<int>(opened));
+      return 0;
+    }
     // EAGAIN: something was renamed meanwhile, and the kernel cannot tell
     // whether that led out.
     if (errno == EINTR || (errno == EAGAIN && attempt++ < kTries)) continue;
-    if (errno == EAGAIN) {
-      return absl::AbortedError(absl::StrCat(
-          "open ", path, ": directories are renamed again and again"));
-    }
-    if (errno == EXDEV) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, " leads out of its directory"));
-    }
-    return ErrnoStatus(errno, absl::StrCat("open ", path));
+    return errno;
   }
+}
+
+absl::StatusOr<UniqueFd> OpenBeneath(int dir_fd, const std::string& path,
+                                     int flags) {
+  UniqueFd fd;
+  const int error =
+      OpenAt2(dir_fd, path, flags, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS, fd);
+  if (error == 0) return fd;
+  if (error == EAGAIN) {
+    return absl::AbortedError(absl::StrCat(
+        "open ", path, ": directories are renamed again and again"));
+  }
+  if (error == EXDEV) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " leads out of its directory"));
+  }
+  return ErrnoStatus(error, absl::StrCat("open ", path));
 }
 
 absl::StatusOr<UniqueFd> OpenRegularBeneath(int dir_fd, const std::string& path,

@@ -5,18 +5,16 @@
 #include <limits.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 
 #include "absl/strings/strip.h"
+#include "lib/base/beneath.h"
 
 namespace serai::oci {
 namespace {
-
-constexpr int kTries = 100;
 
 // Where the kernel says an open descriptor is.
 absl::StatusOr<std::string> PathOf(int fd) {
@@ -34,23 +32,17 @@ absl::StatusOr<std::string> PathOf(int fd) {
 
 absl::StatusOr<UniqueFd> OpenInRoot(int root_fd, const std::string& path,
                                     int flags) {
-  struct open_how how = {};
-  how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  for (int attempt = 1;;) {
-    const long fd =
-        ::syscall(SYS_openat2, root_fd, path.c_str(), &how, sizeof(how));
-    if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-    // EAGAIN: something was renamed meanwhile, and the kernel cannot tell
-    // whether that led out of the root.
-    if (errno == EINTR || (errno == EAGAIN && attempt++ < kTries)) continue;
-    if (errno == EAGAIN) {
-      return absl::AbortedError(absl::StrCat(
-          "open ", path,
-          " in the image: directories are renamed again and again"));
-    }
-    return ErrnoStatus(errno, absl::StrCat("open ", path, " in the image"));
+  UniqueFd fd;
+  const int error =
+      OpenAt2(root_fd, path, flags,
+              RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV, fd);
+  if (error == 0) return fd;
+  const std::string what = absl::StrCat("open ", path, " in the image");
+  if (error == EAGAIN) {
+    return absl::AbortedError(
+        absl::StrCat(what, ": directories are renamed again and again"));
   }
+  return ErrnoStatus(error, what);
 }
 
 absl::StatusOr<std::string> PathInRoot(int root_fd, int fd) {

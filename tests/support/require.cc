@@ -91,6 +91,7 @@ constexpr Need kNeeds[] = {
     {"containerd", NoContainerd},
     {"cgroup", NoCgroups},
     {"systemd", NoSystemd},
+    {"loop", [] { return CannotOpen("/dev/loop-control"); }},
 };
 
 const Need* Find(absl::string_view word) {

@@ -20,7 +20,7 @@ namespace serai::testing {
 // the CNI plugins are installed. gdb: it is installed. vm: QEMU is installed,
 // and the kernel that tests/vm boots is there. containerd: it, ctr and runc are
 // installed. cgroup: root, and the machine's hierarchies can be written to.
-// systemd: it runs the machine.
+// systemd: it runs the machine. loop: /dev/loop-control opens.
 std::optional<std::string> Lacks(absl::string_view need);
 
 // Whether SERAI_REQUIRE names `need`.

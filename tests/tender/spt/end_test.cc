@@ -23,6 +23,7 @@
 namespace serai::testing {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -109,6 +110,14 @@ TEST_P(SptEndTest, IsTheSameForTheFirstProcessOfANamespace) {
   Reported reported(spec);
   EXPECT_EQ(reported.tender().Wait(), one.status);
   EXPECT_THAT(reported.StatusLines(), StartsWith(one.line));
+}
+
+// Some kernels take none at all, so that it is a fault there.
+TEST(SptAbiTest, A32BitCallEndsTheGuest) {
+  const TenderResult result =
+      RunTender(SpecOf({"evil_syscalls", "--how=int80", "--call=4", "--a=1"}));
+  EXPECT_THAT(result.status, AnyOf(kForbidden, kFault));
+  EXPECT_THAT(result.output, Not(HasSubstr("nothing happened")));
 }
 
 TEST(SptSignalTest, TellsOfTheRequestToEnd) {
